@@ -1,0 +1,113 @@
+"""Columns of labels become codes, once; columns of numbers are checked, once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Label: TypeAlias = Hashable
+Column: TypeAlias = Iterable[Any]
+Codes: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, read-only."""
+    array.flags.writeable = False
+    return array
+
+
+def is_missing(value: object) -> bool:
+    """Whether a label is None, NaN, NaT or pandas' NA.
+
+    >>> is_missing(float("nan")), is_missing(None), is_missing("")
+    (True, True, False)
+    """
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return bool(isinstance(value, float | np.floating | np.datetime64) and value != value)
+
+
+def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
+    """Codes 0, 1, … and the labels they stand for: sorted where they can be, else in order of appearance."""
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biu":
+        labels, codes = np.unique(values, return_inverse=True)
+        return codes.astype(np.int64), tuple(labels.tolist())
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
+    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    table: dict[Label, int] = {}
+    try:
+        found = np.fromiter((table.setdefault(item, len(table)) for item in items), np.int64, len(items))
+    except TypeError:
+        row = next(row for row, item in enumerate(items) if getattr(item, "__hash__", None) is None)
+        raise TypeError(
+            f"{name}: labels must be hashable, but row {row} holds a {type(items[row]).__name__}; use strings or tuples"
+        ) from None
+    if any(is_missing(label) for label in table):
+        rows = [row for row, item in enumerate(items) if is_missing(item)]
+        raise ValueError(
+            f"{name}: {len(rows)} of {len(items)} labels are missing (None or NaN), the first in row {rows[0]}; "
+            "name them or leave those rows out"
+        )
+    try:
+        ordered = sorted(table)  # type: ignore[type-var]
+    except TypeError:
+        return found, tuple(table)
+    new_code = np.empty(len(table), np.int64)
+    for code, label in enumerate(ordered):
+        new_code[table[label]] = code
+    return new_code[found], tuple(ordered)
+
+
+def numbers(name: str, values: ArrayLike | Column | None, length: int) -> Floats:
+    """A column of finite, non-negative weights of the given length, not all zero; ones where none is given."""
+    if values is None:
+        return np.ones(length)
+    try:
+        array = np.array(values if hasattr(values, "__array__") else list(values), dtype=np.float64)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: needed {length} numbers, got values that do not read as numbers") from None
+    if array.shape != (length,):
+        raise ValueError(f"{name}: needed {length} numbers, one a row, got an array of shape {array.shape}")
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if bad.size:
+        raise ValueError(
+            f"{name}: needed finite numbers of at least 0, got {array[bad[0]]} in row {bad[0]} "
+            f"({bad.size} such rows); mend or leave out those rows"
+        )
+    if length and not array.any():
+        raise ValueError(f"{name}: every value is 0, so nothing would count; give a positive weight to some row")
+    return array
+
+
+def names(alternatives: Iterable[Label] | None, size: int) -> tuple[Label, ...]:
+    """Distinct labels for ``size`` alternatives; 0, 1, … where none are given."""
+    labels = tuple(range(size)) if alternatives is None else tuple(alternatives)
+    if len(labels) != size:
+        raise ValueError(f"alternatives: needed {size} labels, one a column, got {len(labels)}")
+    if len(set(labels)) != size:
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise ValueError(f"alternatives: labels must differ, but {twice!r} is there {labels.count(twice)} times")
+    return labels
+
+
+def matrix(name: str, values: ArrayLike, axes: str) -> Floats:
+    """A non-empty two-dimensional copy of the values as floats."""
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(f"{name}: needed a non-empty array indexed [{axes}], got shape {array.shape}")
+    return array
+
+
+def short(labels: Sequence[Label], limit: int = 6) -> str:
+    """Labels for an error message: a few of them, then how many more.
+
+    >>> short(("a", "b", "c"), limit=2)
+    "'a', 'b' and 1 more"
+    """
+    shown = ", ".join(repr(label) for label in labels[:limit])
+    return shown if len(labels) <= limit else f"{shown} and {len(labels) - limit} more"
