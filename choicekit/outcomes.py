@@ -60,7 +60,8 @@ def winners(alternatives: Sequence[Label], scores: Floats) -> tuple[Label, ...]:
     finite = np.abs(scores[np.isfinite(scores)])
     slack = TIE_TOLERANCE * (finite.max() if finite.size else 0.0)
     best = scores.max()
-    return tuple(alternatives[a] for a in np.flatnonzero((scores == best) | (scores >= best - slack)))
+    best_ones = np.flatnonzero((scores == best) | (scores >= best - slack))
+    return tuple(alternatives[a] for a in best_ones.tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +198,7 @@ class Fit:
         information[np.diag_indices(size)] = -information.sum(1)
         mean = np.full((size, size), 1 / size)
         if self.prior is None:
-            inverse: Floats = np.linalg.inv(information + mean) - mean
-            return inverse
+            return np.asarray(np.linalg.inv(information + mean) - mean, np.float64)
         inverse = np.linalg.inv(information + np.eye(size) / self.prior)
         centring = np.eye(size) - mean
         centred: Floats = centring @ inverse @ centring
@@ -217,7 +217,7 @@ class Fit:
         """
         if not 0 < level < 1:
             raise ValueError(f"interval: the level must lie between 0 and 1, got {level}; 0.95 is usual")
-        half = NormalDist().inv_cdf((1 + level) / 2) * np.sqrt(np.diag(self.covariance))
+        half: Floats = NormalDist().inv_cdf((1 + level) / 2) * np.sqrt(np.diag(self.covariance))
         return np.stack([self.scores - half, self.scores + half], axis=1)
 
 

@@ -161,3 +161,19 @@ def newton(
         scores = scores + step
         value = renewed
     return scores, limit, residual
+
+
+@jit
+def preferences(rewards: Floats, weights: Floats) -> Floats:
+    """P(a over b) ``[x, m, m]`` by a random member of groups with ``rewards[x, g, m]`` and ``weights[g]``."""
+    contexts, groups, size = rewards.shape
+    out = np.full((contexts, size, size), 0.5)
+    for x in range(contexts):
+        for a in range(size):
+            for b in range(a):
+                chance = 0.0
+                for g in range(groups):
+                    chance += weights[g] / (1.0 + np.exp(rewards[x, g, b] - rewards[x, g, a]))
+                out[x, a, b] = chance
+                out[x, b, a] = 1.0 - chance
+    return out

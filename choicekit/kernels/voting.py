@@ -30,6 +30,8 @@ def margins(ranks: Ints, weights: Floats) -> Floats:
         for i in range(size):
             for j in range(i):
                 margin = out[b, i, j] - out[b, j, i]
+                if abs(margin) <= 1e-12 * (out[b, i, j] + out[b, j, i]):
+                    margin = 0.0  # what rounding leaves of a tie between real weights
                 out[b, i, j] = margin
                 out[b, j, i] = -margin
     return out

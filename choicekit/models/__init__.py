@@ -1,5 +1,6 @@
 """Models of who prefers what."""
 
+from choicekit.models.groups import GroupFits, GroupScores, Shuffled, bradley_terry_by_group
 from choicekit.models.luce import bradley_terry
 
-__all__ = ["bradley_terry"]
+__all__ = ["GroupFits", "GroupScores", "Shuffled", "bradley_terry", "bradley_terry_by_group"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Literal
 
 import numpy as np
@@ -96,15 +97,17 @@ def fit_pairs(
     *,
     prior: float | None,
     centre: ArrayLike | None = None,
+    start: ArrayLike | None = None,
     tolerance: float = 1e-10,
     limit: int = 100,
 ) -> Fit:
-    """The fit to counted pairs, started from (and, with a prior, shrunk to) ``centre``; says whether it converged."""
+    """The fit to counted pairs, shrunk to ``centre`` by a prior, begun there or at ``start``; says if it converged."""
     size = len(alternatives)
     middle = np.zeros(size) if centre is None else np.array(centre, np.float64)
+    begin = middle if start is None else np.array(start, np.float64)
     precision = 0.0 if prior is None else 1 / prior
     scores, iterations, residual = luce.newton(
-        pairs.first, pairs.second, pairs.count, pairs.won, middle, precision, middle, tolerance, limit
+        pairs.first, pairs.second, pairs.count, pairs.won, middle, precision, begin, tolerance, limit
     )
     scores = scores - scores.mean()
     scores.flags.writeable = False
@@ -138,8 +141,10 @@ def count_pairs(comparisons: Comparisons, ties: Ties = "half") -> Pairs:
         low = np.minimum(comparisons.winner, comparisons.loser)
         cells, cell = np.unique(low * size + np.maximum(comparisons.winner, comparisons.loser), return_inverse=True)
         share = np.where(comparisons.tie, 0.5, first_won)
-        count, won = np.bincount(cell, weight), np.bincount(cell, weight * share)
-        cells, count, won = cells[count > 0], count[count > 0], won[count > 0]
+        count = np.asarray(np.bincount(cell, weight), np.float64)
+        won = np.asarray(np.bincount(cell, weight * share), np.float64)
+        met = count > 0
+        cells, count, won = cells[met], count[met], won[met]
     return Pairs(cells // size, cells % size, count, won)
 
 
@@ -153,14 +158,11 @@ def win_components(pairs: Pairs, size: int) -> list[list[int]]:
     target = np.concatenate([pairs.second[forward], pairs.first[backward]])
     graph = csr_array((np.ones(len(source), np.int8), (source, target)), shape=(size, size))
     parts, label = connected_components(graph, connection="strong")
-    ahead = [set() for _ in range(parts)]  # type: list[set[int]]
-    for a, b in zip(label[source].tolist(), label[target].tolist(), strict=True):
-        if a != b:
-            ahead[b].add(a)
+    ahead: dict[int, set[int]] = {part: set() for part in range(parts)}
+    crossing = label[source] != label[target]
+    for a, b in np.unique(np.stack([label[source], label[target]])[:, crossing], axis=1).T.tolist():
+        ahead[b].add(a)
     members: list[list[int]] = [[] for _ in range(parts)]
     for alternative, part in enumerate(label.tolist()):
         members[part].append(alternative)
-    from graphlib import TopologicalSorter
-
-    order = TopologicalSorter(dict(enumerate(ahead))).static_order()
-    return [members[part] for part in order]
+    return [members[part] for part in TopologicalSorter(ahead).static_order()]

@@ -86,7 +86,11 @@ def numbers(name: str, values: ArrayLike | Column | None, length: int) -> Floats
 
 def names(alternatives: Iterable[Label] | None, size: int) -> tuple[Label, ...]:
     """Distinct labels for ``size`` alternatives; 0, 1, … where none are given."""
-    labels = tuple(range(size)) if alternatives is None else tuple(alternatives)
+    try:
+        labels = tuple(range(size)) if alternatives is None else tuple(alternatives)
+        hash(labels)
+    except TypeError:
+        raise TypeError(f"alternatives: needed {size} hashable labels, one a column, got {alternatives!r}") from None
     if len(labels) != size:
         raise ValueError(f"alternatives: needed {size} labels, one a column, got {len(labels)}")
     if len(set(labels)) != size:
@@ -97,7 +101,10 @@ def names(alternatives: Iterable[Label] | None, size: int) -> tuple[Label, ...]:
 
 def matrix(name: str, values: ArrayLike, axes: str) -> Floats:
     """A non-empty two-dimensional copy of the values as floats."""
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: needed rows of numbers of equal length, indexed [{axes}]") from None
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name}: needed a non-empty array indexed [{axes}], got shape {array.shape}")
     return array

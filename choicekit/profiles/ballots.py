@@ -35,9 +35,13 @@ class Margins:
 
     def __init__(self, values: ArrayLike, alternatives: Iterable[Label] | None = None) -> None:
         array = matrix("margins", values, "alternative, alternative")
-        if array.shape[0] != array.shape[1] or not np.isfinite(array).all() or (array != -array.T).any():
+        if array.shape[0] != array.shape[1] or not np.isfinite(array).all():
+            raise ValueError(f"margins: needed a finite square matrix, got shape {array.shape}")
+        wrong = np.argwhere(array != -array.T)
+        if len(wrong):
+            a, b = wrong[0]
             raise ValueError(
-                f"margins: needed a finite square matrix with values[a, b] == -values[b, a], got shape {array.shape}; "
+                f"margins: needed values[a, b] == -values[b, a], got {array[a, b]} and {array[b, a]} at [{a}, {b}]; "
                 "for a matrix of win counts w pass w - w.T"
             )
         _fill(self, values=array, alternatives=names(alternatives, len(array)))
@@ -72,9 +76,13 @@ class Rankings:
         self, ranks: ArrayLike, weights: ArrayLike | None = None, alternatives: Iterable[Label] | None = None
     ) -> None:
         array = matrix("rankings", ranks, "voter, alternative")
+        bad = ~((array >= -1) & (array < 2**31) & (np.floor(array) == array))
+        if bad.any():
+            raise ValueError(
+                f"rankings: ranks must be whole numbers, 0 for best, -1 for unranked, got {array[bad][0]} in row "
+                f"{np.flatnonzero(bad.any(1))[0]}"
+            )
         whole = array.astype(np.int64)
-        if (whole != array).any() or (whole < -1).any():
-            raise ValueError("rankings: ranks must be whole numbers, 0 for best, -1 for unranked")
         labels = names(alternatives, array.shape[1])
         _fill(self, ranks=whole, weights=numbers("weights", weights, len(array)), alternatives=labels)
 
@@ -95,18 +103,10 @@ class Rankings:
         [[0, 1, 1], [-1, -1, 0]]
         """
         counted = dict(orders) if isinstance(orders, Mapping) else None
-        listed = list(orders)
-        levels = [[tuple(tier) if isinstance(tier, set | frozenset) else (tier,) for tier in order] for order in listed]
-        if alternatives is None:
-            seen = dict.fromkeys(label for order in levels for tier in order for label in tier)
-            try:
-                labels: tuple[Label, ...] = tuple(sorted(seen))
-            except TypeError:
-                labels = tuple(seen)
-        else:
-            labels = tuple(alternatives)
+        levels = _levels(orders)
+        labels = _sorted_labels(levels) if alternatives is None else tuple(alternatives)
         column = {label: position for position, label in enumerate(labels)}
-        ranks = np.full((len(listed), len(labels)), -1)
+        ranks = np.full((len(levels), len(labels)), -1)
         for row, order in enumerate(levels):
             for rank, tier in enumerate(order):
                 for label in tier:
@@ -145,9 +145,7 @@ class Approvals:
         if not np.isin(array, (0, 1)).all():
             raise ValueError("approvals: each value must be true or false (1 or 0)")
         labels = names(alternatives, array.shape[1])
-        _fill(
-            self, values=array.astype(bool), weights=numbers("weights", weights, len(array)), alternatives=labels
-        )
+        _fill(self, values=array.astype(bool), weights=numbers("weights", weights, len(array)), alternatives=labels)
 
     def to_rankings(self) -> Rankings:
         """Weak rankings with the approved alternatives tied above the others, tied too.
@@ -157,6 +155,14 @@ class Approvals:
         """
         ranks = np.where(self.values, 0, self.values.any(1, keepdims=True).astype(np.int64))
         return Rankings(ranks, self.weights, self.alternatives)
+
+    def to_margins(self) -> Margins:
+        """Pairwise margins of :meth:`to_rankings`.
+
+        >>> Approvals([[0, 1]]).to_margins().values.tolist()
+        [[0.0, -1.0], [1.0, 0.0]]
+        """
+        return self.to_rankings().to_margins()
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -200,3 +206,29 @@ class Utilities:
         [[0.0, 1.0], [-1.0, 0.0]]
         """
         return self.to_rankings().to_margins()
+
+
+def _levels(orders: Mapping[Any, float] | Iterable[Order]) -> list[list[tuple[Label, ...]]]:
+    """Each order as a list of tiers, best first."""
+    if isinstance(orders, str):
+        raise TypeError(
+            f"rankings: needed orders, got the single string {orders!r}; pass a list of orders or a mapping"
+        )
+    found = []
+    for row, order in enumerate(orders):
+        try:
+            found.append([tuple(tier) if isinstance(tier, set | frozenset) else (tier,) for tier in order])
+            hash(tuple(found[-1]))
+        except TypeError:
+            raise TypeError(
+                f"rankings: order {row} must be a sequence of hashable labels, with sets for ties, got {order!r}"
+            ) from None
+    return found
+
+
+def _sorted_labels(levels: list[list[tuple[Label, ...]]]) -> tuple[Label, ...]:
+    seen: dict[Any, None] = dict.fromkeys(label for order in levels for tier in order for label in tier)
+    try:
+        return tuple(sorted(seen))
+    except TypeError:
+        return tuple(seen)

@@ -209,7 +209,9 @@ class Comparisons:
         size = len(self.alternatives)
         strict = np.where(self.tie, 0.0, self.weight)
         wins = np.bincount(self.winner * size + self.loser, strict, size * size).reshape(size, size)
-        return Margins(wins - wins.T, self.alternatives)
+        margins = wins - wins.T
+        margins[np.abs(margins) <= 1e-12 * (wins + wins.T)] = 0  # what rounding leaves of a tie between real weights
+        return Margins(margins, self.alternatives)
 
 
 def _listed(name: str, values: Column) -> list[Any]:

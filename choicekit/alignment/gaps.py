@@ -1,0 +1,151 @@
+"""Whom a policy fails, and by how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from choicekit.alignment._tabular import checked, kl
+from choicekit.outcomes import Policy
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Gaps:
+    """What each group loses under one policy, compared with the policy made for it alone.
+
+    With F_g(π) = ⟨π, r_g⟩ − β·KL(π‖ρ) and π_g* its maximiser, ``gaps[..., g]`` = F_g(π_g*) − F_g(π) ≥ 0, in the units
+    of the rewards. ``values`` and ``optima`` are F_g(π) and F_g(π_g*); ``divergences`` are β·KL(π‖π_g*), the same
+    quantity as ``gaps`` by another route: they agree to rounding, which the tests check.
+
+    >>> found = gap([[1.0, 0.0], [0.0, 1.0]], [0.5, 0.5], beta=1.0)
+    >>> found.worst, found.spread
+    (0, 0.0)
+    """
+
+    gaps: Floats
+    divergences: Floats
+    values: Floats
+    optima: Floats
+
+    @property
+    def worst(self) -> int:
+        """The index of the group with the largest gap, averaged over leading axes.
+
+        >>> gap([[1.0, 0.0], [0.0, 1.0]], [0.9, 0.1], beta=1.0).worst
+        1
+        """
+        return int(self.gaps.reshape(-1, self.gaps.shape[-1]).mean(0).argmax())
+
+    @property
+    def spread(self) -> float:
+        """The largest gap minus the smallest, averaged over leading axes.
+
+        >>> round(gap([[1.0, 0.0], [0.0, 1.0]], [0.9, 0.1], beta=1.0).spread, 3)
+        0.8
+        """
+        return float(np.ptp(self.gaps.reshape(-1, self.gaps.shape[-1]).mean(0)))
+
+
+def gap(rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0) -> Gaps:
+    """The alignment gap of a policy for each group: F_g(π_g*) − F_g(π) = β·KL(π‖π_g*).
+
+    ``rewards[..., g, m]`` are the groups' rewards, ``policy[..., m]`` what is deployed, ``reference[..., m]`` (default:
+    uniform) and ``beta`` the KL penalty's. A leading axis holds contexts, and so do the results ``[..., g]``.
+
+    Raises ``ValueError`` for a policy that is not a distribution; a gap is infinite where the policy answers what the
+    reference rules out.
+
+    Source: Chakraborty et al. 2024, arXiv:2402.08925 (the alignment gap); the identity is that of
+    :func:`~choicekit.alignment.policies.rlhf_policy`.
+
+    >>> from choicekit.alignment import rlhf_policy
+    >>> found = gap([[0.0, 1.0], [1.0, 0.0]], rlhf_policy([0.0, 1.0], beta=0.5), beta=0.5)
+    >>> found.gaps.round(6).tolist(), found.divergences.round(6).tolist()
+    ([0.0, 0.761594], [0.0, 0.761594])
+    """
+    values, ground = checked(rewards, reference, beta, 2)
+    probabilities = np.asarray(policy, np.float64)
+    if probabilities.shape[-1:] != values.shape[-1:] or (probabilities < 0).any():
+        raise ValueError(
+            f"policy: needed {values.shape[-1]} probabilities, one an alternative, got shape {probabilities.shape}"
+        )
+    if not np.allclose(probabilities.sum(-1), 1, atol=1e-6):
+        raise ValueError(f"policy: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
+    with np.errstate(divide="ignore"):
+        logs = np.log(ground)[..., None, :] + values / beta
+        answered = np.log(probabilities)[..., None, :]
+    level = np.logaddexp.reduce(logs, axis=-1)
+    means = np.einsum("...m,...gm->...g", probabilities, values)
+    reached = means - beta * kl(probabilities, ground)[..., None]
+    shared = probabilities[..., None, :]
+    with np.errstate(invalid="ignore"):
+        terms = np.where(shared > 0, shared * (answered - (logs - level[..., None])), 0.0)
+    return Gaps(
+        gaps=np.maximum(beta * level - reached, 0.0),
+        divergences=beta * np.maximum(terms.sum(-1), 0.0),
+        values=reached,
+        optima=beta * level,
+    )
+
+
+def win_rates(rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLike | None = None) -> Floats:
+    """How often each group prefers the policy's answer to the reference's: Σ_ij π_i ρ_j σ(r_g,i − r_g,j), ``[..., g]``.
+
+    Both draw independently, so a policy equal to the reference has ½.
+
+    >>> win_rates([[np.log(3), 0.0]], [1.0, 0.0]).round(4).tolist()      # (½ + ¾)/2
+    [0.625]
+    """
+    values, ground = checked(rewards, reference, 1.0, 2)
+    probabilities = np.broadcast_to(np.asarray(policy, np.float64), ground.shape)
+    groups = []
+    for g in range(values.shape[-2]):
+        own = values[..., g, :]
+        chance = 0.5 * (1 + np.tanh((own[..., :, None] - own[..., None, :]) / 2))
+        groups.append(np.einsum("...i,...j,...ij->...", probabilities, ground, chance))
+    return np.stack(groups, axis=-1)
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """How far a policy is from the population's own choice shares.
+
+    ``divergence`` is KL(shares‖policy) in nats, ``total_variation`` half the absolute difference, ``entropy_ratio``
+    the policy's entropy over the shares' (below 1: less varied than the people). Averages over contexts.
+
+    >>> preference_collapse([0.5, 0.5], [0.5, 0.5])
+    Collapse(divergence=0.0, total_variation=0.0, entropy_ratio=1.0)
+    """
+
+    divergence: float
+    total_variation: float
+    entropy_ratio: float
+
+
+def preference_collapse(
+    policy: Policy | ArrayLike, shares: ArrayLike, context_weights: ArrayLike | None = None
+) -> Collapse:
+    """The preference-collapse index of a policy against the population's choice shares.
+
+    ``policy[..., m]``, ``shares[..., m]`` (see :func:`~choicekit.alignment.policies.choice_shares`);
+    ``context_weights`` weigh a leading axis (default equal).
+
+    Source: Xiao et al. 2025, arXiv:2405.16455 (the phenomenon and the divergence from preference matching).
+
+    Sixty people in a hundred prefer A; a policy at β = 0.1 says A 98.3 % of the time:
+
+    >>> found = preference_collapse([0.98295, 0.01705], [0.6, 0.4])
+    >>> round(found.divergence, 3), round(found.total_variation, 3), round(found.entropy_ratio, 3)
+    (0.966, 0.383, 0.128)
+    """
+    p, q = np.asarray(shares, np.float64), np.asarray(policy, np.float64)
+    distance = 0.5 * np.abs(p - q).sum(-1)
+    # KL(p‖uniform on m) = log m − entropy
+    entropies = [np.log(p.shape[-1]) - kl(each, np.full(p.shape[-1], 1 / p.shape[-1])) for each in (q, p)]
+    weigh = np.ones(p.shape[:-1]) if context_weights is None else np.asarray(context_weights, np.float64)
+    mean = [float(np.average(each, weights=weigh)) for each in (kl(p, q), distance, *entropies)]
+    return Collapse(mean[0], mean[1], mean[2] / mean[3] if mean[3] > 0 else 1.0)

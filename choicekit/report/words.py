@@ -1,0 +1,68 @@
+"""What the report calls things, and what each number means."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+GROUP_COLUMNS: Final = (
+    "group",
+    "voters",
+    "comparisons",
+    "share",
+    "gap",
+    "gap_low",
+    "gap_high",
+    "chance_gap",
+    "p_value",
+    "win_rate",
+)
+
+#: The definition of every number the report shows.
+DEFINITIONS: Final = {
+    "reward": "Log-strength in a Bradley–Terry model: A is preferred to B with probability 1/(1 + exp(reward of B − "
+    "reward of A)). A difference of 1 is odds of 2.7 to 1. Rewards have mean zero.",
+    "pooled reward": "The reward fitted to everybody's comparisons at once: what one reward model would learn.",
+    "group reward": "The reward fitted to one group's comparisons, shrunk towards the pooled one. How strongly is "
+    "chosen by how well held-out comparisons are predicted, so with few comparisons differences come out small.",
+    "policy": "What a model would answer after training on a reward r: probability ∝ reference × exp(r/β), the optimum "
+    "of expected reward minus β times the Kullback–Leibler divergence from the reference.",
+    "gap": "F(own policy) − F(policy), with F(π) = the group's expected reward − β·KL(π‖reference). How much worse off "
+    "the group is than under a policy made for it alone, in log-odds. Equal to β·KL(π‖own policy); never negative.",
+    "interval": "Voters are resampled with replacement and everything is fitted again; each time the strength of "
+    "shrinkage and the centres of the priors are drawn anew. The ends are quantiles, widened to hold the estimate.",
+    "chance": "The mean gap when group labels are shuffled: what a group of that size shows where none differ.",
+    "p-value": "(1 + the number of shuffles at least as extreme) / (1 + the number of shuffles).",
+    "win rate": "How often the group prefers the policy's answer to the reference's, each drawn at random; ½ is no "
+    "better than the reference.",
+    "share": "The group's share of the voters (of the comparisons where voters belong to several groups or are "
+    "unknown). Averages over groups weigh by it.",
+    "heterogeneity": "Twice the gain in penalised log-likelihood when each group has rewards of its own, compared with "
+    "the same after shuffling group labels.",
+    "Gini": "Half the mean absolute difference of win rates between two people drawn at random, over the mean: 0 is "
+    "equality.",
+    "spread": "The largest gap minus the smallest.",
+    "choice share": "The share of the population that would choose the alternative from all those available: the "
+    "average over groups of softmax(reward).",
+    "collapse index": "KL(choice shares ‖ policy) in nats: 0 when the model answers as varied as the people choose, "
+    "growing as it says only what is most popular.",
+    "entropy ratio": "Entropy of the policy over entropy of the choice shares; below 1 the model is less varied than "
+    "the people.",
+    "pooled_reward": "Train on the pooled reward: ordinary RLHF.",
+    "borda": "Train on each alternative's mean win probability against all others, on the log-odds scale.",
+    "egalitarian": "The policy whose worst-off group gains most over the reference (max–min).",
+    "minimax_regret": "The policy whose largest gap is smallest.",
+    "nash": "The policy with the largest product of groups' gains over the reference, each to the power of its share.",
+    "maximal_lottery": "The policy no other beats in a majority vote, under the same KL penalty: the equilibrium of "
+    "the preference game.",
+    "random_dictatorship": "Draw a group by its share and use the policy made for it.",
+}
+
+
+def text(label: Hashable) -> str:
+    """A label as the report prints it; the parts of a crossing are joined by ×.
+
+    >>> text(("Democrat", "Female")), text(7)
+    ('Democrat × Female', '7')
+    """
+    return " × ".join(text(part) for part in label) if isinstance(label, tuple) else str(label)

@@ -1,0 +1,23 @@
+"""Aggregation rules, and the decorator that makes a function one."""
+
+from choicekit.rules._rule import Rule, rule
+from choicekit.rules.cardinal import approval, egalitarian, nash, utilitarian
+from choicekit.rules.condorcet import copeland, minimax, schulze
+from choicekit.rules.ordinal import borda, plurality
+from choicekit.rules.probabilistic import maximal_lottery, random_dictatorship
+
+__all__ = [
+    "Rule",
+    "approval",
+    "borda",
+    "copeland",
+    "egalitarian",
+    "maximal_lottery",
+    "minimax",
+    "nash",
+    "plurality",
+    "random_dictatorship",
+    "rule",
+    "schulze",
+    "utilitarian",
+]

@@ -1,0 +1,203 @@
+"""What makes a function a rule: it says in its annotation what it may see, and is shown no more."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from choicekit.profiles import Approvals, Comparisons, Margins, Rankings, Utilities
+from choicekit.profiles._columns import numbers
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Profile: TypeAlias = Utilities | Rankings | Approvals | Comparisons | Margins
+#: Scores ``[b, m]`` of ballots ``ranks[b, n, m]`` with ``weights[n]``.
+Batch: TypeAlias = Callable[[Ints, Floats], Floats]
+Outcome = TypeVar("Outcome")
+Arrow: TypeAlias = Callable[[Any], Any]
+
+_PROFILES: dict[str, type] = {kind.__name__: kind for kind in (Utilities, Rankings, Approvals, Comparisons, Margins)}
+
+# The arrows that only forget.
+_FORGETS: dict[tuple[type, type], Arrow] = {
+    (Utilities, Rankings): Utilities.to_rankings,
+    (Utilities, Margins): Utilities.to_margins,
+    (Approvals, Rankings): Approvals.to_rankings,
+    (Approvals, Margins): lambda profile: profile.to_rankings().to_margins(),
+    (Rankings, Margins): Rankings.to_margins,
+    (Comparisons, Margins): Comparisons.to_margins,
+}
+
+# What every other arrow would have to invent.
+_INVENTED: dict[type, str] = {
+    Utilities: "how much each voter likes each alternative",
+    Rankings: "each voter's whole order",
+    Approvals: "a threshold above which a voter approves",
+    Comparisons: "which pairs were put to whom",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rule(Generic[Outcome]):
+    """An aggregation rule: a function on a profile together with what it may see of one.
+
+    Called on a profile it forgets down to ``needs`` and hands over to ``function``; keyword options are passed on.
+    ``kernel``, where there is one, scores a whole batch of profiles at once. Made by :func:`rule`.
+
+    >>> from choicekit import rules
+    >>> rules.copeland, rules.copeland.needs.__name__
+    (<rule copeland on Margins>, 'Margins')
+    """
+
+    function: Callable[..., Outcome]
+    needs: type
+    kernel: Batch | None = None
+
+    def __post_init__(self) -> None:
+        # functools.update_wrapper sets attributes one by one, which a frozen class does not allow
+        for key in functools.WRAPPER_ASSIGNMENTS:
+            if hasattr(self.function, key):
+                object.__setattr__(self, key, getattr(self.function, key))
+        object.__setattr__(self, "__wrapped__", self.function)
+
+    def __repr__(self) -> str:
+        return f"<rule {_name(self.function)} on {self.needs.__name__}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By its name where it can be imported, as functions are pickled; by its parts otherwise."""
+        module, name = getattr(self, "__module__", ""), getattr(self, "__qualname__", "")
+        if module != "__main__" and getattr(sys.modules.get(module), name, None) is self:
+            return name
+        return super().__reduce_ex__(protocol)
+
+    def __call__(self, profile: Profile, **options: Any) -> Outcome:
+        """The outcome on one profile, of which what the rule may not see is forgotten first.
+
+        Raises ``TypeError`` for a profile that does not hold what the rule needs.
+
+        >>> import choicekit as ck
+        >>> from choicekit import rules
+        >>> rules.borda(ck.Utilities([[0.9, 0.5, 0.1]], alternatives="abc")).scores.tolist()
+        [2.0, 1.0, 0.0]
+        >>> rules.borda(ck.Comparisons(["a"], ["b"]))
+        Traceback (most recent call last):
+            ...
+        TypeError: borda needs Rankings; Comparisons cannot be turned into them without inventing each voter's whole ...
+        """
+        return self.function(forget(profile, self.needs, _name(self.function)), **options)
+
+    def batch(self, ranks: ArrayLike, weights: ArrayLike | None = None) -> Floats:
+        """Scores ``[b, m]`` of many profiles at once: ``ranks[b, n, m]`` (-1 unranked), ``weights[n]`` (default 1).
+
+        Raises ``TypeError`` for a rule without a compiled kernel and ``ValueError`` for ranks that are not whole
+        numbers of at least -1 in three dimensions, and for weights that are negative, not finite or all zero.
+
+        >>> from choicekit import rules
+        >>> rules.plurality.batch([[[0, 1], [1, 0]], [[0, 1], [0, 1]]], weights=[2, 1]).tolist()
+        [[2.0, 1.0], [3.0, 0.0]]
+        """
+        name = _name(self.function)
+        if self.kernel is None:
+            raise TypeError(
+                f"{name} has no compiled kernel for batches; call it on one profile at a time, "
+                "or give it one with @rule(batch=...)"
+            )
+        array = np.asarray(ranks)
+        if array.ndim != 3 or 0 in array.shape[1:] or array.dtype.kind not in "iu" or (array.size and array.min() < -1):
+            raise ValueError(
+                f"{name}.batch: needed whole-number ranks[profile, voter, alternative] with -1 for unranked, "
+                f"got an array of {array.dtype} of shape {array.shape}; a single profile is ranks[None]"
+            )
+        whole = np.ascontiguousarray(array, dtype=np.int64)
+        return self.kernel(whole, numbers("weights", weights, array.shape[1]))
+
+
+@overload
+def rule(function: Callable[..., Outcome], /) -> Rule[Outcome]: ...
+
+
+@overload
+def rule(*, batch: Batch) -> Callable[[Callable[..., Outcome]], Rule[Outcome]]: ...
+
+
+def rule(function: Callable[..., Any] | None = None, /, *, batch: Batch | None = None) -> Any:
+    """Make a function of a profile a rule that accepts every profile which holds what it needs.
+
+    The annotation of the first parameter says what the rule may see: ``Utilities``, ``Rankings``, ``Approvals``,
+    ``Comparisons`` or ``Margins``. A profile that holds more is forgotten down to it (utilities and approvals to
+    rankings, all to margins); what would have to be invented is refused with a ``TypeError``. ``batch`` is a function
+    from ``ranks[b, n, m]`` and ``weights[n]`` to ``scores[b, m]``. Raises ``TypeError`` where the annotation is
+    missing or is no profile.
+
+    >>> import choicekit as ck
+    >>> @rule
+    ... def sincere(profile: ck.Margins) -> str:
+    ...     return f"{len(profile.alternatives)} alternatives"
+    >>> sincere(ck.Rankings.from_orders(["abc"]))
+    '3 alternatives'
+    >>> @rule
+    ... def careless(profile): ...
+    Traceback (most recent call last):
+        ...
+    TypeError: rule careless: needed an annotation on its first parameter that says what it may see, got none; ...
+    """
+    if function is None:
+        return lambda inner: Rule(inner, _needs(inner), batch)
+    return Rule(function, _needs(function), batch)
+
+
+def forget(profile: Profile, needs: type, name: str) -> Any:
+    """The profile as one of the type a rule needs; the name is for the refusal.
+
+    >>> import choicekit as ck
+    >>> forget(ck.Approvals([[1, 0]]), ck.Margins, "copeland").values.tolist()
+    [[0.0, 1.0], [-1.0, 0.0]]
+    """
+    if isinstance(profile, needs):
+        return profile
+    for (kind, aim), arrow in _FORGETS.items():
+        if aim is needs and isinstance(profile, kind):
+            return arrow(profile)
+    if isinstance(profile, tuple(_PROFILES.values())):
+        raise TypeError(
+            f"{name} needs {needs.__name__}; {type(profile).__name__} cannot be turned into them without inventing "
+            f"{_INVENTED[needs]}. Make the {needs.__name__} yourself, so that the choice is yours to see"
+        )
+    sources = [kind.__name__ for kind, aim in _FORGETS if aim is needs]
+    others = f" (or {' or '.join(sources)}, which hold more)" if sources else ""
+    raise TypeError(
+        f"{name} needs {needs.__name__}{others}, got {type(profile).__name__}; build a profile first, "
+        f"choicekit.{needs.__name__}(...)"
+    )
+
+
+def _needs(function: Callable[..., Any]) -> type:
+    """The profile type that annotates a function's first parameter."""
+    parameters = list(inspect.signature(function).parameters.values())
+    annotation = parameters[0].annotation if parameters else inspect.Parameter.empty
+    if isinstance(annotation, str):
+        word = annotation.strip("'\" ").rpartition(".")[2]
+        try:
+            annotation = typing.get_type_hints(function)[parameters[0].name]
+        except (NameError, AttributeError, SyntaxError, TypeError):
+            # some name was imported inside a function or for type checkers only; a profile's own name still says enough
+            annotation = _PROFILES.get(word, annotation)
+    if isinstance(annotation, type) and annotation in _PROFILES.values():
+        return annotation
+    got = "none" if annotation is inspect.Parameter.empty else repr(annotation)
+    raise TypeError(
+        f"rule {_name(function)}: needed an annotation on its first parameter that says what it may see, got {got}; "
+        f"annotate it with one of {', '.join(_PROFILES)}"
+    )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
