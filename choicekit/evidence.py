@@ -196,17 +196,3 @@ def uncertainty(
         chance[step] = gaps(shuffle.groups, measured.policies["pooled_reward"], frame, beta)
     progress("done", 1, 1)
     return Uncertainty(drawn, pooled, statistics, chance)
-
-
-def basic_interval(estimate: Floats, draws: Floats, level: float) -> tuple[Floats, Floats]:
-    """The basic bootstrap interval [2e − q_high, 2e − q_low] of draws ``[b, ...]``, for quantities of at least 0.
-
-    It turns the draws' bias around the estimate, which matters here: a gap cannot be negative, so resampling noise
-    pushes it up (Davison and Hinkley 1997, section 5.2).
-
-    >>> low, high = basic_interval(np.array(1.0), np.linspace(1.0, 2.0, 101), 0.9)
-    >>> round(float(low), 3), round(float(high), 3)
-    (0.05, 0.95)
-    """
-    tails = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return np.maximum(2 * estimate - tails[1], 0.0), np.maximum(2 * estimate - tails[0], 0.0)

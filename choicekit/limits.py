@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from choicekit import graphs
 from choicekit.ingest import ReadReport
 from choicekit.models import GroupFits
 from choicekit.models.luce import count_pairs, win_components
@@ -28,7 +28,7 @@ def limits(
 ) -> list[dict[str, str]]:
     """Notes ``{"kind", "text"}`` on what stands in the way of the audit's numbers, the gravest first.
 
-    >>> votes = Comparisons(["a", "b"], ["b", "a"], voter=[1, 2])
+    >>> votes = Comparisons(["a", "b"] * 5, ["b", "a"] * 5, voter=range(10))
     >>> from choicekit.models import bradley_terry_by_group
     >>> [note["kind"] for note in limits(votes, bradley_terry_by_group(votes), [], None, None)]
     ['no groups']
@@ -106,8 +106,8 @@ def _about_sparseness(comparisons: Comparisons, fits: GroupFits) -> list[tuple[s
         found.append(
             (
                 "few comparisons",
-                f"Fewer than {FEW_COMPARISONS:g} comparisons for each alternative: {_listed(sparse)}. Their rewards are "
-                "mostly the population's, so their gaps are likely to be larger than estimated.",
+                f"Fewer than {FEW_COMPARISONS:g} comparisons for each alternative: {_listed(sparse)}. Their rewards "
+                "are mostly the population's, so their gaps are likely to be larger than estimated.",
             )
         )
     if unseen and len(fits.groups) > 1:
@@ -124,7 +124,7 @@ def _about_the_graph(comparisons: Comparisons) -> list[tuple[str, str]]:
     """Separate contexts are expected; further splits, and wins that go one way only, are worth a word."""
     size, contexts = len(comparisons.alternatives), max(1, len(comparisons.contexts))
     pairs = count_pairs(comparisons)
-    apart = _weak_components(pairs.first, pairs.second, size)
+    apart, _ = graphs.components(pairs.first, pairs.second, size, strong=False)
     strong = len(win_components(pairs, size))
     found = []
     if apart > contexts:
@@ -145,14 +145,6 @@ def _about_the_graph(comparisons: Comparisons) -> list[tuple[str, str]]:
             )
         )
     return found
-
-
-def _weak_components(first: NDArray[np.int64], second: NDArray[np.int64], size: int) -> int:
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = csr_array((np.ones(len(first), np.int8), (first, second)), shape=(size, size))
-    return int(connected_components(graph, directed=False)[0])
 
 
 def _listed(parts: list[str]) -> str:

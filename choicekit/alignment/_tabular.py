@@ -31,11 +31,13 @@ def tilt(rewards: Floats, reference: Floats, beta: float) -> Floats:
 
 
 def average(values: Floats, weights: ArrayLike | None) -> Floats:
+    """The weighted mean over groups of ``[..., g, m]``."""
     mixed: Floats = np.einsum("g,...gm->...m", normalised(weights, values.shape[-2]), values)
     return mixed
 
 
 def normalised(weights: ArrayLike | None, size: int) -> Floats:
+    """Weights checked and scaled to sum to one; equal where none are given."""
     share = np.ones(size) if weights is None else np.array(weights, np.float64)
     if share.shape != (size,) or not np.isfinite(share).all() or (share < 0).any() or share.sum() <= 0:
         raise ValueError(f"weights: needed {size} non-negative numbers, not all zero, got {weights!r}")

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicekit import graphs
 from choicekit.kernels import luce
 from choicekit.outcomes import Fit, NotConverged, no_finite_estimate
 from choicekit.profiles import Comparisons
@@ -150,14 +151,10 @@ def count_pairs(comparisons: Comparisons, ties: Ties = "half") -> Pairs:
 
 def win_components(pairs: Pairs, size: int) -> list[list[int]]:
     """Strongly connected components of "a won against b at least once", in an order in which wins go forward only."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
     forward, backward = pairs.won > 0, pairs.count - pairs.won > 0
     source = np.concatenate([pairs.first[forward], pairs.second[backward]])
     target = np.concatenate([pairs.second[forward], pairs.first[backward]])
-    graph = csr_array((np.ones(len(source), np.int8), (source, target)), shape=(size, size))
-    parts, label = connected_components(graph, connection="strong")
+    parts, label = graphs.components(source, target, size, strong=True)
     ahead: dict[int, set[int]] = {part: set() for part in range(parts)}
     crossing = label[source] != label[target]
     for a, b in np.unique(np.stack([label[source], label[target]])[:, crossing], axis=1).T.tolist():

@@ -151,7 +151,7 @@ class Comparisons:
         )
 
     def grouped_by(self, *names: str) -> Comparisons:
-        """The same comparisons with one partition in force; several names are crossed, with tuples as labels.
+        """The same comparisons with one of its partitions alone; several names are crossed, with tuples as labels.
 
         >>> sexes, homes = ["f", "m"], ["city", "city"]
         >>> votes = Comparisons("ab", "ba", group={"sex": sexes, "home": homes})
@@ -180,8 +180,7 @@ class Comparisons:
                 frozen(codes),
                 tuple(tuple(part[1][code] for part, code in zip(parts, label, strict=True)) for label in crossed),
             )
-        others = {name: part for name, part in self.partitions.items() if name != names[0]}
-        return self._with(partitions={" × ".join(names): chosen, **others})
+        return self._with(partitions={" × ".join(names): chosen})
 
     def by_context(self) -> Comparisons:
         """The same comparisons with each alternative told apart by its context, labelled ``(context, alternative)``.

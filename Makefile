@@ -1,0 +1,48 @@
+# Two commands on a fresh machine with Python 3.11 or later: `make demo` and `make test`. Each makes .venv itself.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+FILES  := pyproject.toml constraints.txt
+export CHOICEKIT_DATA ?= $(abspath ../shared/data)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check docs bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(VENV)/.demo  ## audit a simulated population whose true gaps are known (report in audit-demo/)
+	@$(BIN)/choicekit demo
+
+test: $(VENV)/.test  ## run the whole test suite, doctests and pages included
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.test  ## run the checks that take minutes
+	@$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.test  ## ruff and strict mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: $(VENV)/.test  ## execute every example in the pages and docstrings
+	@$(BIN)/python -m pytest -q docs README.md choicekit
+
+bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
+	@$(BIN)/python benchmarks/against.py && $(BIN)/python benchmarks/coverage.py
+
+clean:  ## remove the environment and what the targets wrote
+	rm -rf $(VENV) audit-demo .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(FILES) | $(BIN)/python
+	@echo "Installing choicekit into $(VENV) …"
+	@$(PIP) --editable '.[cli,report]' && touch $@
+
+$(VENV)/.test: $(FILES) | $(BIN)/python
+	@echo "Installing choicekit and its test tools into $(VENV) …"
+	@$(PIP) --editable '.[test]' && touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(FILES) | $(BIN)/python
+	@$(PIP) --editable '.[test,bench]' && touch $@
