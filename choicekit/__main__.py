@@ -52,10 +52,16 @@ def _refuse(message: str, hint: str = "") -> int:
 def _commands() -> Any:
     import click
 
-    @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+    @click.group(
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
     @click.version_option(__version__)
-    def choicekit() -> None:
+    @click.pass_context
+    def choicekit(context: click.Context) -> None:
         """Social choice for AI alignment: whom would a single reward model fail?"""
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
 
     @choicekit.command("audit")
     @click.argument("file", type=click.Path(path_type=Path))

@@ -246,9 +246,14 @@ class Audit:
 
     @cached_property
     def _interval(self) -> tuple[Floats, Floats]:
-        """Lower and upper ends ``[rule, g]``, which always hold the estimate."""
+        """Lower and upper ends ``[rule, g]``, which hold the estimate; NaN for a group of one voter."""
+        rows = self.comparisons
         low, high = np.quantile(self.drawn.gaps, [(1 - self.level) / 2, (1 + self.level) / 2], axis=0)
-        return np.minimum(low, self.measured.gaps), np.maximum(high, self.measured.gaps)
+        ends = np.stack([np.minimum(low, self.measured.gaps), np.maximum(high, self.measured.gaps)])
+        if rows.voter is not None and rows.group is not None:
+            people = np.unique(np.stack([rows.group, rows.voter]), axis=1)[0]
+            ends[..., np.bincount(people, minlength=len(rows.groups)) == 1] = np.nan
+        return ends[0], ends[1]
 
     def _heterogeneity(self) -> dict[str, Any] | None:
         shuffled = self.drawn.statistics
@@ -270,23 +275,19 @@ class Audit:
         found = []
         for g, label in enumerate(self.fits.groups):
             mine = codes == g
-            voters = None if rows.voter is None else len(np.unique(rows.voter[mine]))
-            alone = voters == 1
             chance = self.drawn.chance[:, g]
             as_large = float(1 + (chance >= gaps[g] - 1e-12).sum()) / (1 + len(chance))
             found.append(
                 {
                     "group": report.text(label),
-                    "voters": voters,
+                    "voters": None if rows.voter is None else len(np.unique(rows.voter[mine])),
                     "comparisons": float(rows.weight[mine].sum()),
                     "share": float(self.fits.shares[g]),
                     "gap": float(gaps[g]),
-                    "gap_low": None if alone else float(low[0, g]),
-                    "gap_high": None if alone else float(high[0, g]),
+                    "gap_low": _known(low[0, g]),
+                    "gap_high": _known(high[0, g]),
                     "chance_gap": float(chance.mean()) if len(chance) else None,
-                    "p_value": float(1 + (chance >= gaps[g] - 1e-12).sum()) / (1 + len(chance))
-                    if len(chance)
-                    else None,
+                    "p_value": as_large if len(chance) else None,
                     "win_rate": float(self.measured.win_rates[0, g]),
                 }
             )
@@ -322,8 +323,8 @@ class Audit:
                     "gini": float(welfare.gini(rates, shares)),
                     "multipliers": None if multipliers is None else multipliers.tolist(),
                     "groups": [
-                        {"group": label, "gap": float(gaps[g]), "gap_low": float(low[k, g]),
-                         "gap_high": float(high[k, g]), "win_rate": float(rates[g])}
+                        {"group": label, "gap": float(gaps[g]), "gap_low": _known(low[k, g]),
+                         "gap_high": _known(high[k, g]), "win_rate": float(rates[g])}
                         for g, label in enumerate(labels)
                     ],
                 }
@@ -364,7 +365,7 @@ class Audit:
         borda = alignment.preferences(self.fits.scores, self.fits.shares).mean(1)
         readings = {
             "most wins": wins,
-            "highest win rate": wins / count,
+            "highest win rate": np.divide(wins, count, out=np.zeros_like(wins), where=count > 0),
             "pooled Bradley–Terry reward": self.fits.population.scores,
             "Borda": borda,
             "maximal lottery": self.frame.gather(lottery[None]),
@@ -382,10 +383,12 @@ class Audit:
         for beta in sorted({*np.geomspace(0.01, 10, 31).round(4).tolist(), self.beta}):
             policy = alignment.rlhf_policy(rewards, frame.reference, beta)
             found = alignment.preference_collapse(policy, self._choice_shares, frame.weights)
+            # KL(shares‖policy) as what the shares would lose, which is finite where a probability underflows to 0
+            apart = alignment.gap(rewards[:, None], self._choice_shares, frame.reference, beta).gaps[:, 0] / beta
             path.append(
                 {
                     "beta": beta,
-                    "index": found.divergence,
+                    "index": float(frame.weights @ apart),
                     "total_variation": found.total_variation,
                     "entropy_ratio": found.entropy_ratio,
                     "gaps": evidence.gaps(self.fits.scores, policy, frame, beta).tolist(),
@@ -421,11 +424,15 @@ class Audit:
         return np.asarray(wins, np.float64), np.asarray(count, np.float64)
 
 
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
 def _source(read: ReadReport | None) -> dict[str, Any] | None:
     if read is None:
         return None
     return {
-        "name": os.path.basename(read.source),
+        "name": read.source,
         "rows_read": read.rows_read,
         "rows_used": read.rows_used,
         "skipped": dict(read.skipped),

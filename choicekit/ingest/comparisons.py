@@ -103,7 +103,7 @@ def read_comparisons(
     >>> reading.comparisons.tie.tolist(), reading.report.guessed
     ([False, True, False], ('first', 'second', 'outcome'))
     """
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    name = os.path.basename(source) if isinstance(source, str | os.PathLike) else type(source).__name__
     frame = read_table(source) if isinstance(source, str | os.PathLike) else source
     there = frames.column_names(frame)
     given = {
@@ -139,6 +139,14 @@ def _as_labels(values: list[Any]) -> list[Any]:
 
 def _is_missing(value: Any) -> bool:
     return is_missing(value) or (isinstance(value, str) and value in MISSING)
+
+
+def _mend(first: str, defect: str) -> str:
+    return f"{first}, or leave them out and counted with --skip {defect} (skip=['{defect}'] in Python)"
+
+
+def _rows(rows: Sequence[int]) -> str:
+    return f"data row {rows[0] + 1}" if len(rows) == 1 else f"{len(rows)} rows, first data row {rows[0] + 1}"
 
 
 def _known(option: str, values: Iterable[str], allowed: Sequence[str]) -> None:
@@ -182,7 +190,7 @@ class _Rows:
         return self.table[self.roles[role]]
 
     def refuse(self, rows: Sequence[int], what: str, mend: str) -> None:
-        raise ValueError(f"{self.name}: {what}, {len(rows)} rows, the first is data row {rows[0] + 1}; {mend}")
+        raise ValueError(f"{self.name}: {what} in {_rows(rows)}; {mend}")
 
     def reading(self, guessed: tuple[str, ...]) -> Reading:
         sides = ("winner", "loser") if "winner" in self.roles else ("first", "second")
@@ -222,7 +230,9 @@ class _Rows:
             if bad and "missing" not in self.skip:
                 value = self.table[column][bad[0]]
                 self.refuse(
-                    bad, f"column {column!r} has missing labels ({value!r})", "fill them in or pass skip missing"
+                    bad,
+                    f"column {column!r} has missing labels ({value!r})",
+                    _mend("fill them in", "missing"),
                 )
             for row in bad:
                 self.out.setdefault(row, f"no {column}")
@@ -267,7 +277,11 @@ class _Rows:
     def drop_selves(self, left: Sequence[Any], right: Sequence[Any]) -> None:
         bad = [row for row in range(self.length) if left[row] == right[row] and row not in self.out]
         if bad and "self" not in self.skip:
-            self.refuse(bad, f"{left[bad[0]]!r} is compared with itself", "remove those rows or pass skip self")
+            self.refuse(
+                bad,
+                f"{left[bad[0]]!r} is compared with itself",
+                _mend("remove those rows", "self"),
+            )
         for row in bad:
             self.out[row] = "compared with itself"
 
@@ -293,14 +307,13 @@ class _Rows:
             if verdict is None:
                 unknown.setdefault(None if is_missing(value) else value, []).append(row)
         if unknown:
-            shown = "; ".join(
-                f"{value!r} ({len(rows)} rows, the first is data row {rows[0] + 1})"
-                for value, rows in sorted(unknown.items(), key=lambda item: item[1][0])[:6]
-            )
-            more = f"; and {len(unknown) - 6} more values" if len(unknown) > 6 else ""
+            told = sorted(unknown.items(), key=lambda item: item[1][0])
+            shown = ", ".join(f"{value!r} ×{len(rows)} from data row {rows[0] + 1}" for value, rows in told[:4])
+            more = f" and {len(told) - 4} more values" if len(told) > 4 else ""
             raise ValueError(
-                f"{self.name}: outcomes in column {column!r} that are not understood: {shown}{more}. "
-                f"Say what each means: first ({self.roles['first']}), second ({self.roles['second']}), tie or skip"
+                f"{self.name}: outcomes in column {column!r} are not understood: {shown}{more}. Say what each means, "
+                f"first ({self.roles['first']}), second ({self.roles['second']}), tie or skip: --map 'VALUE=tie' "
+                "(meaning={…} in Python)"
             )
         return found
 

@@ -33,9 +33,8 @@ def is_missing(value: object) -> bool:
 
 def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     """Codes 0, 1, … and the labels they stand for: sorted where they can be, else in order of appearance."""
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biu":
-        labels, codes = np.unique(values, return_inverse=True)
-        return codes.astype(np.int64), tuple(labels.tolist())
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu" and values.size:
+        return _encode_integers(values)
     if isinstance(values, str | bytes):
         raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
     items = values.tolist() if hasattr(values, "tolist") else list(values)
@@ -61,6 +60,18 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     for code, label in enumerate(ordered):
         new_code[table[label]] = code
     return new_code[found], tuple(ordered)
+
+
+def _encode_integers(values: NDArray[Any]) -> tuple[Codes, tuple[Label, ...]]:
+    """Integers in a narrow range are counted, others sorted."""
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * values.size + 1_000:
+        labels, codes = np.unique(values, return_inverse=True)
+        return codes.astype(np.int64), tuple(labels.tolist())
+    shifted = values.astype(np.int64) - low
+    there = np.zeros(high - low + 1, np.bool_)
+    there[shifted] = True
+    return (np.cumsum(there) - 1)[shifted], tuple((np.flatnonzero(there) + low).tolist())
 
 
 def numbers(name: str, values: ArrayLike | Column | None, length: int) -> Floats:

@@ -69,7 +69,7 @@ class Comparisons:
         if rows == 0:
             raise ValueError("comparisons: needed at least one row, got none")
         _same_length("loser", len(second), rows)
-        codes, alternatives = encode("winner and loser", [*first, *second])
+        codes, alternatives = encode("winner and loser", _joined(first, second))
         weights = numbers("weight", weight, rows)
         ties = _booleans("tie", tie, rows)
         same = np.flatnonzero(codes[:rows] == codes[rows:])
@@ -213,10 +213,19 @@ class Comparisons:
         return Margins(margins, self.alternatives)
 
 
-def _listed(name: str, values: Column) -> list[Any]:
+def _listed(name: str, values: Column) -> list[Any] | NDArray[Any]:
     if isinstance(values, str | bytes):
         raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return values
     return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _joined(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> list[Any] | NDArray[Any]:
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.dtype.kind == second.dtype.kind:
+        return np.concatenate([first, second])
+    return [*(first.tolist() if isinstance(first, np.ndarray) else first),
+            *(second.tolist() if isinstance(second, np.ndarray) else second)]  # fmt: skip
 
 
 def _same_length(name: str, length: int, rows: int) -> None:
