@@ -53,6 +53,7 @@ def ours(winner: Ints, loser: Ints, size: int) -> Floats:
 
 
 def by_evalica(winner: Ints, loser: Ints, size: int) -> Floats:
+    del size
     found = evalica.bradley_terry(winner, loser, [evalica.Winner.X] * len(winner))
     return np.log(found.scores.sort_index().to_numpy())
 

@@ -1,7 +1,7 @@
 """Social choice for AI alignment: from preference data to a fair aggregate to a training loss."""
 
 from choicekit import alignment, domains, ingest, models, rules, welfare
-from choicekit.outcomes import NoFiniteEstimate, NotConverged
+from choicekit.outcomes import Fit, Lottery, NoFiniteEstimate, NotConverged, Policy, Scores
 from choicekit.profiles import Approvals, Comparisons, Margins, Rankings, Utilities
 
 # Last: the function takes the place of the room it lives in.
@@ -13,10 +13,14 @@ __all__ = [
     "Approvals",
     "Audit",
     "Comparisons",
+    "Fit",
+    "Lottery",
     "Margins",
     "NoFiniteEstimate",
     "NotConverged",
+    "Policy",
     "Rankings",
+    "Scores",
     "Utilities",
     "__version__",
     "alignment",

@@ -99,10 +99,15 @@ def _gradient(
 def _conjugate_gradient(
     first: Ints, second: Ints, curvature: Floats, precision: float, diagonal: Floats, target: Floats, accuracy: float
 ) -> Floats:
-    """Jacobi-preconditioned solution of (Laplacian + precision·I) x = target to a relative accuracy."""
+    """Jacobi-preconditioned solution of (Laplacian + precision·I) x = target to a relative accuracy.
+
+    Without precision the Laplacian is singular, and what rounding leaves along the constant vector would grow: it is
+    taken out of the residual, from each entry in proportion to its diagonal.
+    """
     size = len(target)
     x = np.zeros(size)
-    residual = target.copy()
+    singular = 1.0 / diagonal.sum() if precision == 0.0 else 0.0
+    residual = target - diagonal * (target.sum() * singular)
     z = residual / np.maximum(diagonal, 1e-300)
     direction = z.copy()
     product = residual @ z
@@ -117,6 +122,7 @@ def _conjugate_gradient(
         step = product / bend
         x += step * direction
         residual -= step * image
+        residual -= diagonal * (residual.sum() * singular)
         z = residual / np.maximum(diagonal, 1e-300)
         renewed = residual @ z
         direction = z + (renewed / product) * direction
@@ -131,8 +137,9 @@ def newton(
 ) -> tuple[Floats, int, float]:  # fmt: skip
     """Maximise log-likelihood − ½·precision·‖scores − centre‖²: scores, iterations, residual.
 
-    Newton's method with conjugate gradients solved as exactly as the residual calls for, steps of at most 2 and
-    halved while the objective falls. The residual is max |gradient| per comparison met (plus precision).
+    Newton's method with conjugate gradients solved as exactly as the residual calls for, steps that change no pair's
+    difference by more than 2 and are halved while the objective falls. The residual is max |gradient| per comparison
+    met (plus precision).
     """
     scores = start.copy()
     residual = np.inf
@@ -149,7 +156,9 @@ def newton(
         step = _conjugate_gradient(first, second, curvature, precision, diagonal, -gradient, accuracy)
         if precision == 0.0:
             step -= step.mean()
-        longest = np.abs(step).max()
+        longest = 0.0
+        for e in range(len(first)):
+            longest = max(longest, abs(step[first[e]] - step[second[e]]))
         if longest > 2.0:
             step *= 2.0 / longest
         for _ in range(30):

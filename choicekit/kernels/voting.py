@@ -33,7 +33,7 @@ def margins(ranks: Ints, weights: Floats) -> Floats:
                 if abs(margin) <= 1e-12 * (out[b, i, j] + out[b, j, i]):
                     margin = 0.0  # what rounding leaves of a tie between real weights
                 out[b, i, j] = margin
-                out[b, j, i] = -margin
+                out[b, j, i] = 0.0 - margin
     return out
 
 
