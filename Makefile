@@ -28,7 +28,7 @@ docs: $(VENV)/.test  ## execute every example in the pages and docstrings
 	@$(BIN)/python -m pytest -q docs README.md choicekit
 
 bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
-	@$(BIN)/python benchmarks/against.py && $(BIN)/python benchmarks/coverage.py
+	@$(BIN)/python benchmarks/against.py && $(BIN)/python benchmarks/interval_coverage.py
 
 clean:  ## remove the environment and what the targets wrote
 	rm -rf $(VENV) audit-demo .pytest_cache .mypy_cache .ruff_cache
@@ -38,7 +38,7 @@ $(BIN)/python:
 
 $(VENV)/.demo: $(FILES) | $(BIN)/python
 	@echo "Installing choicekit into $(VENV) …"
-	@$(PIP) --editable '.[cli,report]' && touch $@
+	@$(PIP) --editable '.[cli]' && touch $@
 
 $(VENV)/.test: $(FILES) | $(BIN)/python
 	@echo "Installing choicekit and its test tools into $(VENV) …"

@@ -13,7 +13,7 @@ from choicekit.audit import Audit, audit
 from choicekit.outcomes import NotConverged
 from choicekit.profiles import Comparisons
 
-_DEMO_VOTERS, _DEMO_COMPARISONS = 300, 20
+_DEMO_VOTERS, _DEMO_COMPARISONS = 400, 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def _commands() -> Any:
     @click.option("--voters", type=click.Path(path_type=Path), metavar="FILE",
                   help="Table with one row a voter, to take the group columns from.")  # fmt: skip
     @click.option("--beta", type=float, default=0.1, show_default=True, help="Weight of the KL penalty, in log-odds.")
-    @click.option("--replicates", type=int, default=200, show_default=True, help="Bootstrap refits and shuffles.")
+    @click.option("--replicates", type=int, default=200, show_default=True, help="Bootstrap refits.")
     @click.option("--rng", type=int, default=0, show_default=True, help="Seed of everything random.")
     @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="audit", show_default=True,
                   help="Folder for report.html, report.json, training.parquet and training.jsonl.")  # fmt: skip
@@ -155,7 +155,6 @@ def _report(
             comparisons,
             beta=settings["beta"],
             replicates=settings["replicates"],
-            permutations=settings["replicates"],
             rng=settings["rng"],
             source=read,
             progress=progress,

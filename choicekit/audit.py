@@ -30,7 +30,7 @@ def audit(
     beta: float = 0.1,
     reference: Mapping[Label, float] | ArrayLike | None = None,
     replicates: int = 200,
-    permutations: int = 200,
+    permutations: int | None = None,
     level: float = 0.95,
     rng: int | np.random.Generator = 0,
     source: ReadReport | None = None,
@@ -46,7 +46,8 @@ def audit(
         of preference-optimisation trainers.
     reference : the reference policy as weights by alternative (mapping, or in the order of
         ``comparisons.by_context().alternatives``), scaled to sum to one in each context; default uniform.
-    replicates, permutations : bootstrap refits for the intervals, and shuffles of the groups for the test.
+    replicates, permutations : bootstrap refits for the intervals, and shuffles of the groups for the test (by default
+        as many, and at least 40 a group, so that one group's p-value can stand correction for the others).
     level : of the intervals.
     rng : a seed or generator; the default makes audits repeatable.
     source : how the data were read, for the report (:func:`choicekit.ingest.read_comparisons`).
@@ -63,7 +64,8 @@ def audit(
     if len(comparisons.partitions) > 1:
         names = tuple(comparisons.partitions)
         raise ValueError(f"audit: choose one of the partitions {names} with grouped_by(name), or cross them")
-    for name, value in (("replicates", replicates), ("permutations", permutations)):
+    shuffles = max(replicates, 40 * len(comparisons.groups)) if permutations is None else permutations
+    for name, value in (("replicates", replicates), ("permutations", shuffles)):
         if value < 20:
             raise ValueError(f"audit: {name} must be at least 20 for intervals and p-values to mean much, got {value}")
     if not 0 < level < 1:
@@ -76,7 +78,7 @@ def audit(
     fits = bradley_terry_by_group(arms, rng=generator)
     measured = evidence.measure(fits, frame, beta)
     drawn = evidence.uncertainty(
-        fits, frame, measured, beta, replicates, permutations, generator, progress or (lambda *_: None)
+        fits, frame, measured, beta, replicates, shuffles, generator, progress or (lambda *_: None)
     )
     return Audit(arms, fits, frame, measured, drawn, beta, level, reference is not None, source)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def entry(title: str, value: Any, level: int) -> Iterator[str]:
 def examples(doc: str) -> str:
     """The docstring with each run of examples fenced."""
     lines, fenced = [], False
-    for line in doc.splitlines():
+    said = re.sub(r":\w+:`~?(?:choicekit\.)?([^`]+)`", r"`\1`", doc).replace("``", "`")
+    for line in said.splitlines():
         if line.startswith(">>>") and not fenced:
             lines.append("```python")
             fenced = True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from choicekit.alignment._tabular import Floats, checked, kl, normalised, tilt
+from choicekit.kernels import luce
 from choicekit.outcomes import NotConverged, Policy
 
 #: Prices of agreement (weight over gain, times the range of the rewards) above which nobody can be said to gain.
@@ -101,11 +104,22 @@ def nash_policy(
     """
     family = _Tilts(rewards, reference, beta, context_weights)
     share = normalised(weights, len(family.shift))
+    if not share.all():
+        # a group without weight has no say and no price
+        counts = np.flatnonzero(share)
+        found = nash_policy(
+            np.array(rewards, np.float64)[..., counts, :], reference, beta, weights=share[counts],
+            context_weights=context_weights, tolerance=tolerance,
+        )  # fmt: skip
+        multipliers = np.zeros(len(share))
+        multipliers[counts] = found.multipliers
+        return replace(found, multipliers=multipliers)
     prices = share / family.range
     value, gains, bend = family.at(prices)
     for _ in range(200):
         error = float(np.abs(prices * gains - share).max() / share.max())
-        if error <= tolerance:
+        enough = max(tolerance, 1e-14 * beta * float(prices.max() / share.max()))  # gains are exact to 1e-14·beta
+        if error <= enough:
             break
         slope = gains - share / prices
         step = np.linalg.solve(bend + np.diag(share / prices**2), -slope)
@@ -124,7 +138,7 @@ def nash_policy(
     if prices.sum() * family.range > _UNBOUNDED:
         return Policy(family.ground, family.ground, beta, prices / prices.sum(), 0.0)
     policy = Policy(family.policy(prices), family.ground, beta, prices / prices.sum(), error)
-    if error > tolerance:
+    if error > enough:
         raise NotConverged(f"nash_policy: first-order conditions missed by {error:.1e}; use a larger beta", policy)
     return policy
 
@@ -146,7 +160,10 @@ class _Tilts:
         level = np.einsum("xm,xgm->xg", self.grounds, self.rewards)
         self.shift = self.contexts @ level
         self.rewards = np.where(self.grounds[:, None] > 0, self.rewards - level[..., None], 0.0)
-        self.range = max(float(np.ptp(self.rewards, axis=-1).max()), 1e-300)
+        # rewards far smaller than beta move nothing that rounding would leave to see
+        with np.errstate(divide="ignore"):
+            self.logs = np.log(self.grounds)
+        self.range = max(float(np.ptp(self.rewards, axis=-1).max()), 1e-5 * beta)
 
     def gains(self, policy: Floats) -> Floats:
         """F_g(π) − F_g(ρ) of a policy ``[m]`` or ``[x, m]``."""
@@ -162,18 +179,4 @@ class _Tilts:
 
     def at(self, prices: Floats) -> tuple[float, Floats, Floats]:
         """max_π Σ_g μ_g F_g(π) with its gradient F(π_μ) and Hessian, at μ = prices."""
-        total = float(prices.sum())
-        mixed = prices / total @ self.rewards
-        with np.errstate(divide="ignore"):
-            logs = np.log(self.grounds) + mixed / self.beta
-        peak = np.logaddexp.reduce(logs, axis=-1)
-        probabilities = np.exp(logs - peak[:, None])
-        level = self.beta * peak
-        apart = self.rewards - mixed[:, None]
-        means = (apart @ probabilities[..., None])[..., 0]
-        weighed = apart * (self.contexts[:, None] * probabilities)[:, None]
-        second = (weighed @ apart.transpose(0, 2, 1)).sum(0)
-        bend = (second - (means.T * self.contexts) @ means) / (total * self.beta)
-        value = float(self.contexts @ level)
-        gains: Floats = value + self.contexts @ means
-        return total * value, gains, bend
+        return luce.tilted(self.rewards, self.logs, self.contexts, prices, self.beta)

@@ -180,6 +180,8 @@ def _equilibrium(game: Floats, ground: Floats, beta: float, logits: Floats, tole
         inner = np.take_along_axis(moved, support[..., :, None], -2)
         known = np.take_along_axis(error, support, -1)[..., None]
         step = error + (moved @ np.linalg.solve(np.eye(width) - inner, known))[..., 0]
-        longest = np.abs(step).max(-1, keepdims=True)
-        logits = logits + step * np.minimum(1.0, 4.0 / np.maximum(longest, 1e-300))
+        # What has no probability and loses more may fall as far as it likes; everything else moves by at most 4.
+        falls = (policy <= 1e-14) & (step < 0)
+        longest = np.where(falls, 0, np.abs(step)).max(-1, keepdims=True)
+        logits = logits + step * np.where(falls, 1.0, np.minimum(1.0, 4.0 / np.maximum(longest, 1e-300)))
     return logits, missed

@@ -106,7 +106,7 @@ def _conjugate_gradient(
     """
     size = len(target)
     x = np.zeros(size)
-    singular = 1.0 / diagonal.sum() if precision == 0.0 else 0.0
+    singular = 1.0 / max(diagonal.sum(), 1e-300) if precision == 0.0 else 0.0
     residual = target - diagonal * (target.sum() * singular)
     z = residual / np.maximum(diagonal, 1e-300)
     direction = z.copy()
@@ -186,3 +186,52 @@ def preferences(rewards: Floats, weights: Floats) -> Floats:
                 out[x, a, b] = chance
                 out[x, b, a] = 1.0 - chance
     return out
+
+
+@jit
+def tilted(
+    rewards: Floats, logs: Floats, contexts: Floats, prices: Floats, beta: float
+) -> tuple[float, Floats, Floats]:
+    """max over π of Σ_g μ_g F_g(π), with gradient F(π_μ)[g] and Hessian [g, g], at μ = ``prices``.
+
+    F_g is the mean over contexts (weights ``contexts[x]``) of ⟨π, r_g⟩ − β·KL(π‖ρ), for ``rewards[x, g, m]`` and
+    ``logs[x, m]`` = log ρ; the maximiser is π_μ ∝ ρ·exp((μr)/(β|μ|)).
+    """
+    number, groups, size = rewards.shape
+    total = prices.sum()
+    value = 0.0
+    gains = np.zeros(groups)
+    bend = np.zeros((groups, groups))
+    weight = np.empty(size)
+    mixed = np.empty(size)
+    means = np.empty(groups)
+    for x in range(number):
+        peak = -np.inf
+        for m in range(size):
+            mixed[m] = 0.0
+            for g in range(groups):
+                mixed[m] += prices[g] / total * rewards[x, g, m]
+            peak = max(peak, logs[x, m] + mixed[m] / beta)
+        mass = 0.0
+        for m in range(size):
+            weight[m] = np.exp(logs[x, m] + mixed[m] / beta - peak)
+            mass += weight[m]
+        value += contexts[x] * beta * (peak + np.log(mass))
+        for m in range(size):
+            weight[m] /= mass
+        for g in range(groups):
+            means[g] = 0.0
+            for m in range(size):
+                means[g] += weight[m] * (rewards[x, g, m] - mixed[m])
+            gains[g] += contexts[x] * means[g]
+        for g in range(groups):
+            for h in range(g + 1):
+                second = 0.0
+                for m in range(size):
+                    second += weight[m] * (rewards[x, g, m] - mixed[m]) * (rewards[x, h, m] - mixed[m])
+                bend[g, h] += contexts[x] * (second - means[g] * means[h]) / (total * beta)
+    for g in range(groups):
+        gains[g] += value
+        for h in range(g):
+            bend[h, g] = bend[g, h]
+    return total * value, gains, bend

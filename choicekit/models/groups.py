@@ -133,7 +133,7 @@ class GroupFits:
         the priors decide, so each replicate also draws the pooling variance in proportion to its held-out likelihood
         (where it was not given) and the centres of both priors from those priors. In a linear Gaussian model that
         samples the posterior exactly (randomise-then-optimise, Bardsley et al. 2014); how often intervals made from
-        it cover the truth here is measured in ``benchmarks/coverage.py``.
+        it cover the truth here is measured in ``benchmarks/interval_coverage.py``.
 
         >>> votes = Comparisons(["a", "b", "a"], ["b", "a", "b"], group=["x", "y", "x"])
         >>> fits = bradley_terry_by_group(votes, prior=1.0, pooling=1.0)
@@ -183,8 +183,10 @@ class GroupFits:
                 labels = np.empty_like(cells.group)
                 labels[rows] = cells.group[np.lexsort((generator.random(len(rows)), cells.unit))]
             count, won = cells.tally(once, labels)
-            scores = self._group_scores(count, won, self.population.scores, self.pooling)
-            yield Shuffled(self._statistic(count, won), scores)
+            tested = self._group_scores(count, won, self.population.scores, TEST_VARIANCE)
+            same = self.pooling == TEST_VARIANCE
+            scores = tested if same else self._group_scores(count, won, self.population.scores, self.pooling)
+            yield Shuffled(self._statistic(count, won, tested), scores)
 
     def statistic(self) -> float:
         """How much better the groups are described by scores of their own than by the population's.
@@ -197,11 +199,11 @@ class GroupFits:
         >>> round(bradley_terry_by_group(votes, prior=1.0, pooling=0.0).statistic(), 4)
         0.6708
         """
-        return self._statistic(*self._cells.tally(np.ones(len(self._cells.edge))))
+        count, won = self._cells.tally(np.ones(len(self._cells.edge)))
+        return self._statistic(count, won, self._group_scores(count, won, self.population.scores, TEST_VARIANCE))
 
-    def _statistic(self, count: Floats, won: Floats) -> float:
+    def _statistic(self, count: Floats, won: Floats, scores: Floats) -> float:
         centre = self.population.scores
-        scores = self._group_scores(count, won, centre, TEST_VARIANCE)
         pairs, total = self._cells.pairs, 0.0
         for own, n, w in zip(scores, count, won, strict=True):
             gain = luce.loglik(pairs.first, pairs.second, n, w, own)
@@ -242,8 +244,8 @@ def bradley_terry_by_group(
     folds : how many parts the data are held out in.
     rng : makes the folds.
 
-    Raises ``ValueError`` for variances that are not finite numbers (``prior`` > 0, ``pooling`` ≥ 0), and
-    ``NotConverged`` where a fit stops early.
+    Raises ``ValueError`` for variances that are not finite numbers (``prior`` > 0, ``pooling`` ≥ 0) or fewer than two
+    folds, and ``NotConverged`` where a fit stops early.
 
     >>> votes = Comparisons(["a"] * 9 + ["b"] * 9, ["b"] * 9 + ["a"] * 9, group=["x"] * 9 + ["y"] * 9)
     >>> fits = bradley_terry_by_group(votes, prior=1.0)
@@ -253,12 +255,14 @@ def bradley_terry_by_group(
     for name, value, least in (("prior", prior, 1e-300), ("pooling", pooling, 0.0)):
         if value != "heldout" and not (isinstance(value, int | float) and least <= value < math.inf):
             raise ValueError(f"bradley_terry_by_group: {name} must be a variance or 'heldout', got {value!r}")
+    if folds < 2:
+        raise ValueError(f"bradley_terry_by_group: folds must be at least 2, got {folds}")
     cells = _cells(comparisons, ties)
     names = comparisons.alternatives
     parts = list(_folds(cells, folds, np.random.default_rng(rng)))
-    variance = max(_prior_heldout(cells, names, parts))[1] if prior == "heldout" else float(prior)
+    variance = _likeliest(_prior_heldout(cells, names, parts)) if prior == "heldout" else float(prior)
     tried = _pooling_heldout(cells, names, parts, variance) if pooling == "heldout" and cells.groups > 1 else []
-    spread = max(tried)[1] if tried else 0.0 if pooling == "heldout" else float(pooling)
+    spread = _likeliest(tried) if tried else 0.0 if pooling == "heldout" else float(pooling)
     count, won = cells.tally(np.ones(len(cells.edge)))
     population = _refit(cells.pairs, count.sum(0), won.sum(0), names, variance, None, None)
     if spread == 0:
@@ -291,9 +295,13 @@ def _cells(comparisons: Comparisons, ties: Ties) -> _Cells:
     share = np.where(comparisons.tie[keep], 0.5, winner < loser)
     weight = comparisons.weight[keep]
     group = np.zeros(len(keep), np.int64) if comparisons.group is None else comparisons.group[keep]
-    by_voter = comparisons.voter is not None and len(comparisons.voters) > 1
-    unit = comparisons.voter[keep] if by_voter and comparisons.voter is not None else np.arange(len(keep))
-    units = len(comparisons.voters) if by_voter else len(keep)
+    unit, by_voter = np.arange(len(keep)), False
+    if comparisons.voter is not None:
+        # numbered anew, for somebody whose rows all have no weight is no unit
+        present, voter = np.unique(comparisons.voter[keep], return_inverse=True)
+        by_voter = len(present) > 1
+        unit = voter if by_voter else unit
+    units = int(unit.max()) + 1
     low, high = np.full(units, np.iinfo(np.int64).max), np.full(units, -1)
     np.minimum.at(low, unit, group)
     np.maximum.at(high, unit, group)
@@ -346,6 +354,11 @@ def _folds(cells: _Cells, folds: int, rng: np.random.Generator) -> Iterator[_Fol
     for part in range(parts):
         out = (fold == part).astype(np.float64)
         yield _Fold(*cells.tally(1 - out), *cells.tally(out))
+
+
+def _likeliest(tried: list[tuple[float, float]]) -> float:
+    """The variance with the highest held-out likelihood, the smallest of those where several have it."""
+    return max(tried, key=lambda found: (found[0], -found[1]))[1]
 
 
 def _prior_heldout(cells: _Cells, names: tuple[Label, ...], parts: list[_Fold]) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""How often an audit's 95 % intervals hold the true gap: ``python benchmarks/coverage.py``.
+"""How often an audit's 95 % intervals hold the true gap: ``python benchmarks/interval_coverage.py``.
 
 Data sets are drawn from populations whose gaps are known; each is fitted and resampled as an audit does it. For every
 population and β the table shows the true gaps, the mean estimates, the mean interval ends and the share of intervals
@@ -16,7 +16,7 @@ from choicekit import alignment, domains, evidence, models
 from choicekit.models import GroupFits, GroupScores
 
 Floats = NDArray[np.float64]
-DATA_SETS, REPLICATES = 40, 100
+DATA_SETS, REPLICATES = 100, 100
 
 
 def population(size: int, variance: float, seed: int) -> domains.Population:
