@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,11 +35,12 @@ RULES: Mapping[str, str] = {
 class Layout:
     """Where each arm (an alternative in a context) stands in arrays ``[context, alternative]``, padded to one width.
 
-    ``context[a]`` and ``place[a]`` of each arm, ``reference[x, m]`` (0 where nothing stands), ``weights[x]``, the
-    contexts' shares of the comparisons.
+    ``labels[a]`` are the arms' alternatives without their context, ``context[a]`` and ``place[a]`` say where they stand,
+    ``reference[x, m]`` is 0 where nothing does, and ``weights[x]`` are the contexts' shares of the comparisons.
     """
 
     arms: tuple[Label, ...]
+    labels: tuple[Label, ...]
     context: Ints
     place: Ints
     reference: Floats
@@ -84,7 +86,9 @@ def layout(comparisons: Comparisons, reference: Mapping[Label, float] | ArrayLik
     table[context, place] = weight / totals[context]
     rows = np.zeros(len(comparisons), np.int64) if comparisons.context is None else comparisons.context
     share = np.bincount(rows, comparisons.weight, len(width))
-    return Layout(arms, context, place, table, share / share.sum())
+    both: tuple[Any, ...] = arms
+    labels = both if comparisons.context is None else tuple(arm[1] for arm in both)
+    return Layout(arms, labels, context, place, table, share / share.sum())
 
 
 def _reference_weights(arms: tuple[Label, ...], reference: Mapping[Label, float] | ArrayLike) -> Floats:

@@ -196,13 +196,13 @@ class Fit:
         np.subtract.at(information, (self._first, self._second), weight)
         information += information.T
         information[np.diag_indices(size)] = -information.sum(1)
+        # The constant vector is an eigenvector that the gauge leaves out: give it a curvature like the others', and
+        # take its part off the inverse again, so that nothing cancels whatever the weights.
+        precision = 0.0 if self.prior is None else 1 / self.prior
+        curvature = max(float(np.trace(information)) / size, precision, 1e-300)
         mean = np.full((size, size), 1 / size)
-        if self.prior is None:
-            return np.asarray(np.linalg.inv(information + mean) - mean, np.float64)
-        inverse = np.linalg.inv(information + np.eye(size) / self.prior)
-        centring = np.eye(size) - mean
-        centred: Floats = centring @ inverse @ centring
-        return centred
+        inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
+        return np.asarray((inverse - mean / (precision / curvature + 1)) / curvature, np.float64)
 
     def interval(self, level: float = 0.95) -> Floats:
         """Normal intervals ``[m, 2]`` for the scores at the given level, in the mean-zero gauge.

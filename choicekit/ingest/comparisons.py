@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -9,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from choicekit import frames
 from choicekit.ingest import roles as guessing
@@ -117,7 +120,7 @@ def read_comparisons(
     )
     _known("skip", skip, ("missing", "self"))
     _known("meaning", (meaning or {}).values(), MEANINGS)
-    extra = _voter_columns(voters, chosen, groups) if voters is not None else {}
+    extra = _voter_columns(voters, chosen, groups, there) if voters is not None else {}
     if not groups and voters is None and (found := guessing.group_column(there, chosen)):
         groups, guessed = [found], (*guessed, "group")
     here = [column for column in groups if column not in extra]
@@ -128,7 +131,9 @@ def read_comparisons(
 
 
 def _as_labels(values: list[Any]) -> list[Any]:
-    """Nested values (a list of messages, say) as their JSON text, which can be a label."""
+    """Nested values (a list of messages, say) as their JSON text, which can be a label; None for what is missing."""
+    values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    values = [None if is_missing(value) else value for value in values]
     if not any(isinstance(value, list | dict) for value in values):
         return values
     return [
@@ -155,15 +160,20 @@ def _known(option: str, values: Iterable[str], allowed: Sequence[str]) -> None:
         raise ValueError(f"{option}: needed one of {', '.join(allowed)}, got {bad[0]!r}")
 
 
-def _voter_columns(voters: Any, roles: Mapping[str, str], groups: Sequence[str]) -> dict[str, dict[Any, Any]]:
+def _voter_columns(
+    voters: Any, roles: Mapping[str, str], groups: Sequence[str], there: Sequence[str]
+) -> dict[str, dict[Any, Any]]:
     """Each group column of the voters' table as {voter: value}."""
     if "voter" not in roles or not groups:
         raise ValueError(
             "voters: a table of voters needs the voter column (voter=) and the group columns (group=) named"
         )
     frame = read_table(voters) if isinstance(voters, str | os.PathLike) else voters
-    key = roles["voter"]
-    wanted = [column for column in groups if column in frames.column_names(frame)]
+    key, names = roles["voter"], frames.column_names(frame)
+    absent = [column for column in groups if column not in names and column not in there]
+    if absent:
+        raise KeyError(frames.missing_column(absent[0], [*there, *names]))
+    wanted = [column for column in groups if column in names]
     got = frames.columns(frame, [key, *wanted])
     twice = [who for who, times in Counter(got[key]).items() if times > 1]
     if twice:
@@ -194,13 +204,13 @@ class _Rows:
 
     def reading(self, guessed: tuple[str, ...]) -> Reading:
         sides = ("winner", "loser") if "winner" in self.roles else ("first", "second")
+        if "context" in guessed:
+            self.drop_shared_context()
         self.drop_missing([*sides, *(role for role in ("voter", "context") if role in self.roles)])
         if "first_wins" in self.roles:
             kept, columns = self.counted()
         else:
             kept, columns = self.decided(sides)
-        if "context" in guessed:
-            self.drop_shared_context()
         if not kept:
             raise ValueError(
                 f"{self.name}: none of its {self.length} rows is left ({self.skipped()}); nothing to compare"
@@ -244,7 +254,8 @@ class _Rows:
         if "tie" in self.roles:
             flags = self.flags()
             verdicts = [
-                "tie" if flag and found == "first" else found for flag, found in zip(flags, verdicts, strict=True)
+                "tie" if flag and found in ("first", "second") else found
+                for flag, found in zip(flags, verdicts, strict=True)
             ]
         for row, verdict in enumerate(verdicts):
             if verdict == "skip":
@@ -275,7 +286,7 @@ class _Rows:
         return kept, dict(zip(("winner", "loser", "weight"), ([e[k] for e in both] for k in (1, 2, 3)), strict=True))
 
     def drop_selves(self, left: Sequence[Any], right: Sequence[Any]) -> None:
-        bad = [row for row in range(self.length) if left[row] == right[row] and row not in self.out]
+        bad = [row for row in range(self.length) if row not in self.out and left[row] == right[row]]
         if bad and "self" not in self.skip:
             self.refuse(
                 bad,
@@ -326,14 +337,16 @@ class _Rows:
         return [said[value] for value in values]
 
     def amounts(self, role: str, rows: Sequence[int]) -> list[float]:
-        values = self.column(role)
-        numbers = []
-        for row in rows:
-            try:
-                numbers.append(float(values[row]))
-            except (TypeError, ValueError):
-                self.refuse([row], f"column {self.roles[role]!r} holds {values[row]!r}", "a number is needed")
-        return numbers
+        values, found = self.column(role), [float("nan")] * len(rows)
+        for place, row in enumerate(rows):
+            with contextlib.suppress(TypeError, ValueError):
+                found[place] = float(values[row])
+        bad = [row for row, number in zip(rows, found, strict=True) if not 0 <= number < float("inf")]
+        if bad:
+            self.refuse(
+                bad, f"column {self.roles[role]!r} holds {values[bad[0]]!r}", "a finite number of at least 0 is needed"
+            )
+        return found
 
     def drop_shared_context(self) -> None:
         """A guessed context is used only where no alternative recurs in another context."""
@@ -341,7 +354,7 @@ class _Rows:
         where: dict[Any, Any] = {}
         for role in sides:
             for label, context in zip(self.column(role), self.column("context"), strict=True):
-                if where.setdefault(label, context) != context:
+                if not _is_missing(context) and where.setdefault(label, context) != context:
                     column = self.roles.pop("context")
                     self.notes.append(
                         f"column {column!r} looks like a context and was not used, since {label!r} and perhaps others "

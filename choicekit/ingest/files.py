@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def _text(file: Path) -> bytes:
         packed = stream.read(2) == b"\x1f\x8b"
     try:
         raw = gzip.decompress(file.read_bytes()) if packed else file.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file}: cannot be unpacked as gzip ({error}); download it again") from None
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in raw[:100_000]:
@@ -110,7 +111,10 @@ def _delimited(file: Path, text: bytes) -> Any:
         convert = pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, arrow.string()), strings_can_be_null=False
         )
-        table = pyarrow.csv.read_csv(arrow.py_buffer(text), parse_options=parse, convert_options=convert)
+        # a row must fit in a block, and prompts are long
+        blocks = pyarrow.csv.ReadOptions(block_size=min(len(text) + 1, 1 << 26))
+        whole = arrow.py_buffer(text if text.endswith(b"\n") else text + b"\n")
+        table = pyarrow.csv.read_csv(whole, read_options=blocks, parse_options=parse, convert_options=convert)
     except arrow.ArrowInvalid as error:
         raise ValueError(f"{file}: not a well-formed table ({str(error).splitlines()[0][:160]})") from None
     if table.num_rows == 0:
@@ -136,11 +140,14 @@ def _json_lines(file: Path, text: bytes) -> Any:
     for name, values in columns.items():
         if any(isinstance(value, list | dict) for value in values):
             columns[name] = values = [json.dumps(value, ensure_ascii=False, sort_keys=True) for value in values]
-        kinds = {type(value) for value in values if value is not None}
+        kinds = {float if type(value) is int else type(value) for value in values if value is not None}
         if len(kinds) > 1:
             shown = " and ".join(sorted(kind.__name__ for kind in kinds))
             raise ValueError(f"{file}: column {name!r} mixes {shown}; write its values in one way")
-    return _arrow().table(columns)
+    try:
+        return _arrow().table(columns)
+    except (ValueError, OverflowError) as error:  # an integer beyond 64 bits, half of a surrogate pair
+        raise ValueError(f"{file}: holds a value that no table can ({error}); write it in another way") from None
 
 
 def _parquet(file: Path) -> Any:

@@ -23,6 +23,11 @@ OTHERS = {
               "rater", "rater_id"),
     "context": ("prompt", "prompt_id", "context", "question", "question_id", "instruction"),
 }  # fmt: skip
+#: Roles that do not go together.
+CONTRADICTIONS = {
+    "winner": ("first", "outcome", "first_wins"), "loser": ("first", "outcome", "first_wins"),
+    "first_wins": ("outcome", "tie", "weight"),
+}  # fmt: skip
 GROUPS = ("group", "annotator_group", "demographic", "country", "party")
 
 
@@ -44,7 +49,8 @@ def find(
     for role, usual in OTHERS.items():
         taken = {*chosen.values(), *groups}
         match = next((free[name] for name in usual if name in free and free[name] not in taken), None)
-        if role not in chosen and match is not None and not (role == "tie" and "outcome" in chosen):
+        said = (role == "tie" and "outcome" in chosen) or (role in ("tie", "weight") and "first_wins" in chosen)
+        if role not in chosen and match is not None and not said:
             chosen[role] = match
     return chosen, tuple(role for role in chosen if role not in given)
 
@@ -78,6 +84,17 @@ def side_words(first: str, second: str) -> dict[str, str]:
 
 def _layout(chosen: Mapping[str, str], free: Mapping[str, str], there: Sequence[str]) -> dict[str, str]:
     """The roles that say who won, completed from the usual names."""
+    for one, other in (("first", "second"), ("second", "first"), ("first_wins", "second_wins"),
+                       ("second_wins", "first_wins")):  # fmt: skip
+        if one in chosen and other not in chosen:
+            raise ValueError(f"columns: {other}= is needed too; the columns are {', '.join(map(repr, there))}")
+    for role, others in CONTRADICTIONS.items():
+        both = [other for other in others if role in chosen and other in chosen]
+        if both:
+            raise ValueError(
+                f"columns: {role}= and {both[0]}= belong to different layouts. Name winner and loser; or first, second "
+                "and outcome; or first, second, first_wins and second_wins"
+            )
     if "winner" in chosen and "loser" in chosen:
         return {}
     if "winner" in chosen or "loser" in chosen:

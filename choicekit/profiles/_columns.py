@@ -65,7 +65,7 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
 def _encode_integers(values: NDArray[Any]) -> tuple[Codes, tuple[Label, ...]]:
     """Integers in a narrow range are counted, others sorted."""
     low, high = int(values.min()), int(values.max())
-    if high - low > 4 * values.size + 1_000:
+    if high - low > 4 * values.size + 1_000 or high > np.iinfo(np.int64).max:
         labels, codes = np.unique(values, return_inverse=True)
         return codes.astype(np.int64), tuple(labels.tolist())
     shifted = values.astype(np.int64) - low

@@ -220,33 +220,24 @@ def _others(worst: Row, shown: list[Row], digits: int) -> list[str]:
 
 
 def ordered_rules(document: Document) -> list[Row]:
-    """The rules with ``change`` and ``price`` against the pooled reward, which comes first; then by largest gap.
+    """The rules with the ``name`` they go by; the pooled reward comes first, then by largest gap.
 
-    >>> rules = [{"rule": name, "worst_gap": gap, "average_gap": gap} for name, gap in (("p", 2), ("b", 3), ("c", 1))]
-    >>> [(row["rule"], row["change"]) for row in ordered_rules({"rules": rules})]
-    [('p', 0), ('c', -1), ('b', 1)]
+    >>> rules = [{"rule": name, "worst_gap": gap} for name, gap in (("pooled (RLHF)", 2), ("b", 3), ("c", 1))]
+    >>> [row["name"] for row in ordered_rules({"rules": rules})]
+    ['pooled', 'c', 'b']
     """
-    pooled = document["rules"][0]
-    rows = [
-        {
-            **rule,
-            "name": rule.get("label", rule["rule"]).split(" (")[0],
-            "change": rule["worst_gap"] - pooled["worst_gap"],
-            "price": rule["average_gap"] - pooled["average_gap"],
-        }
-        for rule in document["rules"]
-    ]
+    rows = [{**rule, "name": rule.get("label", rule["rule"]).split(" (")[0]} for rule in document["rules"]]
     return rows[:1] + sorted(rows[1:], key=lambda row: float(row["worst_gap"]))
 
 
 def rules(document: Document) -> list[str]:
     """What another rule would change for the worst-off group, and at what price.
 
-    >>> rule = {"worst_gap": 2.8, "worst_gap_low": 2.4, "worst_gap_high": 3.4, "average_gap": 0.3}
-    >>> other = {"worst_gap": 1.0, "worst_gap_low": 0.9, "worst_gap_high": 1.1, "average_gap": 0.8}
+    >>> rule = {"worst_gap": 2.8, "change": 0, "average_gap": 0.3, "price": 0}
+    >>> other = {"worst_gap": 1.0, "change": -1.8, "change_low": -2.5, "change_high": -1.4, "average_gap": 0.8}
     >>> document = {"groups": [{"gap": 2.8}, {"gap": 0.1}], "heterogeneity": {"p_value": 0.01}, "rules": [
     ...     rule | {"rule": "pooled_reward", "label": "pooled reward (RLHF)", "worst_group": "a"},
-    ...     other | {"rule": "minimax_regret", "label": "minimax regret", "worst_group": "b"}]}
+    ...     other | {"price": 0.5, "rule": "minimax_regret", "label": "minimax regret", "worst_group": "b"}]}
     >>> rules(document)[0]
     'Minimax regret would lower the largest gap most, from 2.80 to 1.00 (now “b”), while the average gap rises from
     0.30 to 0.80.'
@@ -262,28 +253,22 @@ def rules(document: Document) -> list[str]:
     costs = [decimal(row["average_gap"], digits) for row in (pooled, best)]
     verb = "stays at" if costs[0] == costs[1] else "rises" if best["price"] > 0 else "falls"
     average = f"{verb} {costs[0]}" if costs[0] == costs[1] else f"{verb} from {costs[0]} to {costs[1]}"
-    sure = differ(document) and _apart(pooled, best)
+    sure = differ(document) and best["change_high"] < 0
     name = best["name"][0].upper() + best["name"][1:] if sure else f"By the estimates alone, {best['name']}"
     said = (
         f"{name} would lower the largest gap most, from {before} to {after} ({now} {quoted(best['worst_group'])}), "
         f"while the average gap {average}."
     )
-    return [said, *_unsettled(document, pooled, best)]
+    return [said, _how_sure(document, best)]
 
 
-def _apart(pooled: Row, best: Row) -> bool:
-    ends = best["worst_gap_high"], pooled["worst_gap_low"]
-    return None not in ends and ends[0] < ends[1]
-
-
-def _unsettled(document: Document, pooled: Row, best: Row) -> list[str]:
+def _how_sure(document: Document, best: Row) -> str:
     if not differ(document):
-        return ["The groups are not shown to differ, so these differences between rules are not shown either."]
-    if _apart(pooled, best):
-        return ["The intervals of the two largest gaps do not overlap."]
-    digits = places(document)
-    pair = [bounds(row["worst_gap_low"], row["worst_gap_high"], digits) for row in (pooled, best)]
-    return [f"The intervals of the two largest gaps overlap ({pair[0]} and {pair[1]}), so the data do not settle it."]
+        return "The groups are not shown to differ, so these differences between rules are not shown either."
+    ends = bounds(best["change_low"], best["change_high"], places(document))
+    if best["change_high"] < 0:
+        return f"The interval of that change is {ends}."
+    return f"The interval of that change, {ends}, reaches zero, so the data do not settle it."
 
 
 def top_alternatives(document: Document) -> list[Row]:
