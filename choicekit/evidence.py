@@ -35,7 +35,7 @@ RULES: Mapping[str, str] = {
 class Layout:
     """Where each arm (an alternative in a context) stands in arrays ``[context, alternative]``, padded to one width.
 
-    ``labels[a]`` are the arms' alternatives without their context, ``context[a]`` and ``place[a]`` say where they stand,
+    ``labels[a]`` are the arms' alternatives without their context, ``context[a]`` and ``place[a]`` where they stand,
     ``reference[x, m]`` is 0 where nothing does, and ``weights[x]`` are the contexts' shares of the comparisons.
     """
 

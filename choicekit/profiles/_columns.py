@@ -33,16 +33,15 @@ def is_missing(value: object) -> bool:
 
 def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     """Codes 0, 1, … and the labels they stand for: sorted where they can be, else in order of appearance."""
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "iu" and values.size:
-        return _encode_integers(values)
-    if isinstance(values, str | bytes):
-        raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
-    items = values.tolist() if hasattr(values, "tolist") else list(values)
+    given = listed(name, values)
+    if isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.size:
+        return _encode_integers(given)
+    items = given.tolist() if isinstance(given, np.ndarray) else given
     table: dict[Label, int] = {}
     try:
         found = np.fromiter((table.setdefault(item, len(table)) for item in items), np.int64, len(items))
     except TypeError:
-        row = next(row for row, item in enumerate(items) if getattr(item, "__hash__", None) is None)
+        row = next(row for row, item in enumerate(items) if not _hashable(item))
         raise TypeError(
             f"{name}: labels must be hashable, but row {row} holds a {type(items[row]).__name__}; use strings or tuples"
         ) from None
@@ -60,6 +59,31 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     for code, label in enumerate(ordered):
         new_code[table[label]] = code
     return new_code[found], tuple(ordered)
+
+
+def listed(name: str, values: Column) -> list[Any] | NDArray[Any]:
+    """A column as a list of Python values, or as the array of one dimension that it is.
+
+    >>> listed("voter", (1, 2))
+    [1, 2]
+    """
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        return values
+    unpack = getattr(values, "tolist", None) or getattr(values, "to_pylist", None)
+    items = unpack() if unpack else list(values) if isinstance(values, Iterable) else None
+    if not isinstance(items, list):
+        raise TypeError(f"{name}: needed a column of labels, got {values!r}; pass a list of labels")
+    return items
+
+
+def _hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _encode_integers(values: NDArray[Any]) -> tuple[Codes, tuple[Label, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import frames
-from choicekit.profiles._columns import Codes, Column, Floats, Label, encode, frozen, numbers
+from choicekit.profiles._columns import Codes, Column, Floats, Label, encode, frozen, is_missing, listed, numbers
 from choicekit.profiles.ballots import Margins
 
 Partition = tuple[Codes, tuple[Label, ...]]
@@ -64,12 +64,12 @@ class Comparisons:
         group: Column | Mapping[str, Column] | None = None,
         context: Column | None = None,
     ) -> None:
-        first, second = _listed("winner", winner), _listed("loser", loser)
+        first, second = listed("winner", winner), listed("loser", loser)
         rows = len(first)
         if rows == 0:
             raise ValueError("comparisons: needed at least one row, got none")
         _same_length("loser", len(second), rows)
-        codes, alternatives = encode("winner and loser", _joined(first, second))
+        codes, alternatives = _encode_both(first, second)
         weights = numbers("weight", weight, rows)
         ties = _booleans("tie", tie, rows)
         same = np.flatnonzero(codes[:rows] == codes[rows:])
@@ -213,12 +213,14 @@ class Comparisons:
         return Margins(margins, self.alternatives)
 
 
-def _listed(name: str, values: Column) -> list[Any] | NDArray[Any]:
-    if isinstance(values, str | bytes):
-        raise TypeError(f"{name}: needed a column of labels, got the single string {values!r}; pass a list of labels")
-    if isinstance(values, np.ndarray) and values.ndim == 1:
-        return values
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+def _encode_both(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> Partition:
+    try:
+        return encode("winner and loser", _joined(first, second))
+    except (TypeError, ValueError):
+        # the same complaint, with the column and the row where the label stands
+        encode("winner", first)
+        encode("loser", second)
+        raise
 
 
 def _joined(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> list[Any] | NDArray[Any]:
@@ -244,10 +246,10 @@ def _optional(name: str, values: Column | None, rows: int) -> tuple[Codes | None
 def _booleans(name: str, values: ArrayLike | Iterable[Any] | None, rows: int) -> NDArray[np.bool_]:
     if values is None:
         return np.zeros(rows, np.bool_)
-    found = np.array(values if hasattr(values, "__array__") else list(values))  # type: ignore[arg-type]
-    if found.shape != (rows,):
-        raise ValueError(f"{name}: needed {rows} booleans, one a row, got an array of shape {found.shape}")
-    bad = [row for row, value in enumerate(found.tolist()) if value not in (True, False)]
+    found = list(listed(name, values))  # type: ignore[arg-type]
+    if len(found) != rows:
+        raise ValueError(f"{name}: needed {rows} booleans, one a row, got {len(found)}")
+    bad = [row for row, value in enumerate(found) if is_missing(value) or value not in (True, False)]
     if bad:
         raise ValueError(f"{name}: needed true or false in each row, got {found[bad[0]]!r} in row {bad[0]}")
-    return found.astype(np.bool_)
+    return np.array(found, dtype=np.bool_)

@@ -235,9 +235,10 @@ def rules(document: Document) -> list[str]:
 
     >>> rule = {"worst_gap": 2.8, "change": 0, "average_gap": 0.3, "price": 0}
     >>> other = {"worst_gap": 1.0, "change": -1.8, "change_low": -2.5, "change_high": -1.4, "average_gap": 0.8}
+    >>> other |= {"price": 0.5, "price_low": 0.4, "price_high": 0.6}
     >>> document = {"groups": [{"gap": 2.8}, {"gap": 0.1}], "heterogeneity": {"p_value": 0.01}, "rules": [
     ...     rule | {"rule": "pooled_reward", "label": "pooled reward (RLHF)", "worst_group": "a"},
-    ...     other | {"price": 0.5, "rule": "minimax_regret", "label": "minimax regret", "worst_group": "b"}]}
+    ...     other | {"rule": "minimax_regret", "label": "minimax regret", "worst_group": "b"}]}
     >>> rules(document)[0]
     'Minimax regret would lower the largest gap most, from 2.80 to 1.00 (now “b”), while the average gap rises from
     0.30 to 0.80.'
@@ -265,10 +266,13 @@ def rules(document: Document) -> list[str]:
 def _how_sure(document: Document, best: Row) -> str:
     if not differ(document):
         return "The groups are not shown to differ, so these differences between rules are not shown either."
-    ends = bounds(best["change_low"], best["change_high"], places(document))
+    change, price = (
+        f"{decimal(best[name], places(document))} {bounds(best[f'{name}_low'], best[f'{name}_high'], places(document))}"
+        for name in ("change", "price")
+    )
     if best["change_high"] < 0:
-        return f"The interval of that change is {ends}."
-    return f"The interval of that change, {ends}, reaches zero, so the data do not settle it."
+        return f"The largest gap changes by {change}, the average by {price}."
+    return f"The change of the largest gap, {change}, may be none, so the data do not settle it."
 
 
 def top_alternatives(document: Document) -> list[Row]:
