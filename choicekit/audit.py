@@ -117,14 +117,14 @@ class Audit:
         >>> audit(votes, replicates=20, permutations=20).worst_group
         'minority'
         """
-        return self.fits.groups[int(self.measured.gaps[0].argmax())]
+        return self.fits.groups[int(self.drawn.estimates[0].argmax())]
 
     def table(self) -> dict[str, list[Any]]:
         """One row a group, as columns that any data frame takes.
 
         ``group``, ``voters`` (``None`` without a voter column), ``comparisons``, ``share``, ``gap`` under the pooled
-        reward with ``gap_low`` and ``gap_high``, ``chance_gap`` (what shuffled groups show on average), ``p_value``
-        (share of shuffles with a gap as large), and ``win_rate`` against the reference.
+        reward with ``gap_low`` and ``gap_high``, ``fitted_gap`` (at the fitted rewards), ``chance_gap`` (what shuffled
+        groups show), ``p_value`` (share of shuffles with a fitted gap as large), ``win_rate`` against the reference.
 
         >>> from choicekit import domains
         >>> votes = domains.three_groups().sample(voters=90, comparisons=20, rng=0)

@@ -81,7 +81,7 @@ class Findings:
         """Lower and upper ends ``[rule, g]``, which hold the estimate; NaN for a group of one voter."""
         rows = self.comparisons
         low, high = np.quantile(self.drawn.gaps, [(1 - self.level) / 2, (1 + self.level) / 2], axis=0)
-        ends = np.stack([np.minimum(low, self.measured.gaps), np.maximum(high, self.measured.gaps)])
+        ends = np.stack([np.minimum(low, self.drawn.estimates), np.maximum(high, self.drawn.estimates)])
         if rows.voter is not None and rows.group is not None:
             people = np.unique(np.stack([rows.group, rows.voter]), axis=1)[0]
             ends[..., np.bincount(people, minlength=len(rows.groups)) == 1] = np.nan
@@ -102,13 +102,14 @@ class Findings:
         }
 
     def _groups(self) -> list[dict[str, Any]]:
-        rows, gaps, (low, high) = self.comparisons, self.measured.gaps[0], self._interval
+        rows, gaps, (low, high) = self.comparisons, self.drawn.estimates[0], self._interval
+        fitted = self.measured.gaps[0]
         codes = np.zeros(len(rows), np.int64) if rows.group is None else rows.group
         found = []
         for g, label in enumerate(self.fits.groups):
             mine = codes == g
-            chance = self.drawn.chance[:, g]
-            as_large = float(1 + (chance >= gaps[g] - 1e-12).sum()) / (1 + len(chance))
+            chance, shuffled = self.drawn.chance[:, g], self.drawn.shuffled[:, g]
+            as_large = float(1 + (shuffled >= fitted[g] - 1e-12).sum()) / (1 + len(shuffled))
             found.append(
                 {
                     "group": report.text(label),
@@ -118,6 +119,7 @@ class Findings:
                     "gap": float(gaps[g]),
                     "gap_low": _known(low[0, g]),
                     "gap_high": _known(high[0, g]),
+                    "fitted_gap": float(fitted[g]),
                     "chance_gap": float(chance.mean()) if len(chance) else None,
                     "p_value": as_large if len(chance) else None,
                     "win_rate": float(self.measured.win_rates[0, g]),
@@ -128,12 +130,12 @@ class Findings:
     def _rules(self) -> list[dict[str, Any]]:
         shares, (low, high) = self.fits.shares, self._interval
         labels = [report.text(label) for label in self.fits.groups]
-        largest, average = self.measured.gaps.max(1), self.measured.gaps @ shares
+        largest, average = self.drawn.estimates.max(1), self.drawn.estimates @ shares
         # Draws of each rule's largest and average gap, and of both less the pooled reward's.
         tops, means = self.drawn.gaps.max(2), self.drawn.gaps @ shares
         found = []
         for k, (name, called) in enumerate(RULES.items()):
-            gaps, rates = self.measured.gaps[k], self.measured.win_rates[k]
+            gaps, rates = self.drawn.estimates[k], self.measured.win_rates[k]
             worst = int(gaps.argmax())
             multipliers = self.measured.policies[name].multipliers
             found.append(

@@ -113,14 +113,9 @@ class Measured:
 
 
 def policies(
-    pooled: Floats, groups: Floats, shares: Floats, frame: Layout, beta: float, near: Mapping[str, Policy] | None = None
+    pooled: Floats, groups: Floats, shares: Floats, frame: Layout, beta: float, tolerance: float = 1e-9
 ) -> dict[str, Policy]:
-    """Every rule's policy for pooled scores ``[arm]`` and group scores ``[g, arm]``.
-
-    ``near`` are the policies of similar scores: they start the lottery, and a tolerance of 1e-6 is then enough.
-    """
-    accuracy = 1e-9 if near is None else 1e-6
-    lottery = None if near is None else near["maximal_lottery"]
+    """Every rule's policy for pooled scores ``[arm]`` and group scores ``[g, arm]``."""
     rewards, ground = frame.spread(groups), frame.reference
     own = alignment.rlhf_policy(rewards, np.broadcast_to(ground[:, None], rewards.shape), beta).probabilities
     with np.errstate(divide="ignore"):
@@ -130,7 +125,7 @@ def policies(
         "pooled_reward": alignment.rlhf_policy(frame.spread(pooled), ground, beta),
         "borda": alignment.borda_policy(rewards, ground, beta, weights=shares),
         "egalitarian": alignment.egalitarian_policy(
-            rewards, ground, beta, context_weights=frame.weights, tolerance=accuracy
+            rewards, ground, beta, context_weights=frame.weights, tolerance=tolerance
         ),
         "minimax_regret": alignment.egalitarian_policy(
             rewards,
@@ -138,13 +133,13 @@ def policies(
             beta,
             disagreement=frame.weights @ optima,
             context_weights=frame.weights,
-            tolerance=accuracy,
+            tolerance=tolerance,
         ),
         "nash": alignment.nash_policy(
-            rewards, ground, beta, weights=shares, context_weights=frame.weights, tolerance=accuracy
+            rewards, ground, beta, weights=shares, context_weights=frame.weights, tolerance=tolerance
         ),
         "maximal_lottery": alignment.maximal_lottery_policy(
-            rewards, ground, beta, weights=shares, start=lottery, tolerance=accuracy / 10
+            rewards, ground, beta, weights=shares, tolerance=tolerance / 10
         ),
         "random_dictatorship": Policy(np.einsum("xg,xgm->xm", share, own), ground, beta),
     }
@@ -169,15 +164,23 @@ def measure(fits: GroupFits, frame: Layout, beta: float) -> Measured:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """Draws from the bootstrap (``gaps[b, rule, g]``, ``pooled[b, arm]``) and from shuffled groups.
+    """Draws of the bootstrap, ``gaps[b, rule, g]`` and ``pooled[b, arm]``, and what shuffled groups show.
 
-    ``statistics[p]`` and ``chance[p, g]``, the gaps of the pooled policy, come from the shuffles.
+    ``chance[b, g]`` are gaps of the pooled reward's policy drawn in the same way with shuffled groups; from shuffles
+    without resampling come ``statistics[p]`` and ``shuffled[p, g]``, those gaps at the fitted rewards.
     """
 
     gaps: Floats
     pooled: Floats
-    statistics: Floats
     chance: Floats
+    statistics: Floats
+    shuffled: Floats
+
+    @property
+    def estimates(self) -> Floats:
+        """The estimated gaps ``[rule, g]``: means over the draws."""
+        mean: Floats = self.gaps.mean(0)
+        return mean
 
 
 def uncertainty(
@@ -185,18 +188,22 @@ def uncertainty(
     rng: np.random.Generator, progress: Progress,
 ) -> Uncertainty:  # fmt: skip
     """Resample voters and shuffle groups; one group has nothing to shuffle."""
-    groups = len(fits.groups)
+    groups, several = len(fits.groups), len(fits.groups) > 1
     drawn, pooled = np.zeros((replicates, len(RULES), groups)), np.zeros((replicates, len(fits.alternatives)))
     for step, draw in enumerate(fits.bootstrap(replicates, rng=rng)):
         progress("resampling voters", step, replicates)
-        made = policies(draw.population, draw.groups, fits.shares, frame, beta, measured.policies)
+        made = policies(draw.population, draw.groups, fits.shares, frame, beta, 1e-6)
         drawn[step] = [gaps(draw.groups, policy, frame, beta) for policy in made.values()]
         pooled[step] = draw.population
-    shuffles = permutations if groups > 1 else 0
-    statistics, chance = np.zeros(shuffles), np.zeros((shuffles, groups))
-    for step, shuffle in enumerate(fits.shuffled(shuffles, rng=rng)):
-        progress("shuffling groups", step, shuffles)
+    chance = np.zeros((replicates * several, groups))
+    for step, draw in enumerate(fits.bootstrap(len(chance), shuffle=True, rng=rng)):
+        progress("resampling shuffled voters", step, len(chance))
+        policy = alignment.rlhf_policy(frame.spread(draw.population), frame.reference, beta)
+        chance[step] = gaps(draw.groups, policy, frame, beta)
+    statistics, shuffled = np.zeros(permutations * several), np.zeros((permutations * several, groups))
+    for step, shuffle in enumerate(fits.shuffled(len(statistics), rng=rng)):
+        progress("shuffling groups", step, len(statistics))
         statistics[step] = shuffle.statistic
-        chance[step] = gaps(shuffle.groups, measured.policies["pooled_reward"], frame, beta)
+        shuffled[step] = gaps(shuffle.groups, measured.policies["pooled_reward"], frame, beta)
     progress("done", 1, 1)
-    return Uncertainty(drawn, pooled, statistics, chance)
+    return Uncertainty(drawn, pooled, chance, statistics, shuffled)

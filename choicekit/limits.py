@@ -54,15 +54,15 @@ def _about_groups(heterogeneity: dict[str, Any] | None, fits: GroupFits) -> list
             (
                 "no difference shown",
                 f"The groups do not differ more than shuffled groups do (p = {heterogeneity['p_value']:.2f}). The gaps "
-                "below are no evidence that anyone is failed, and no evidence that nobody is.",
+                "are no evidence that anyone is failed, and no evidence that nobody is.",
             )
         )
     if fits.pooling == 0:
         found.append(
             (
                 "fully pooled",
-                "Held-out comparisons are predicted best when all groups share one reward, so every estimated gap is "
-                "that of the pooled policy from itself. The intervals say what larger differences the data allow.",
+                "Held-out comparisons are predicted best when all groups share one reward. The gaps and their "
+                "intervals say what differences the data leave room for, not that there are any.",
             )
         )
     return found
@@ -107,7 +107,7 @@ def _about_sparseness(comparisons: Comparisons, fits: GroupFits) -> list[tuple[s
             (
                 "few comparisons",
                 f"Fewer than {FEW_COMPARISONS:g} comparisons for each alternative: {_listed(sparse)}. Their rewards "
-                "are mostly the population's, so their gaps are likely to be larger than estimated.",
+                "are mostly the population's, and much of their gaps is uncertainty: compare them with chance.",
             )
         )
     if unseen and len(fits.groups) > 1:

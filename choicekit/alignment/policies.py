@@ -118,15 +118,14 @@ def maximal_lottery_policy(
     beta: float = 1.0,
     *,
     weights: ArrayLike | None = None,
-    start: Policy | None = None,
     tolerance: float = 1e-10,
 ) -> Policy:
     """The KL-regularised maximal lottery: the equilibrium of the preference game played by two copies of the policy.
 
     Each player maximises 4·(P(π ≻ π') − ½) − β·KL(π‖ρ) + β·KL(π'‖ρ), with P the population's :func:`preferences`
     and 4 = 1/σ'(0) as in :func:`borda_policy`. The equilibrium is unique and solves π_i ∝ ρ_i·exp(4·Σ_j P_ij π_j/β);
-    for β → 0 it tends to a maximal lottery. Newton's method follows it from large β: the game is antisymmetric, so
-    the linear systems are never singular. ``start`` is the answer to a nearby problem, to begin from.
+    for β → 0 it tends to a maximal lottery. It is found by Newton's method: the game is antisymmetric, so the
+    linear systems are never singular.
 
     Raises ``NotConverged`` where the fixed point is not met to ``tolerance`` (in log-probabilities).
 
@@ -138,18 +137,17 @@ def maximal_lottery_policy(
     """
     values, ground = checked(rewards, reference, beta, 2)
     game = ODDS_PER_WIN * (preferences(values, weights) - 0.5)
-    logits, strength = np.zeros(ground.shape), max(float(np.abs(game).max()), beta)
-    if start is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.log(np.asarray(start)) - np.log(ground)
-        logits, strength = np.where(np.isfinite(found), found, -700.0), beta
-    while True:
-        logits, missed = _equilibrium(game, ground, strength, logits, tolerance)
-        if strength <= beta or missed > tolerance:
-            break
-        strength = max(beta, strength / 2)
-    if start is not None and missed > tolerance:
-        return maximal_lottery_policy(rewards, reference, beta, weights=weights, tolerance=tolerance)
+    # First from the Borda score, which is near where most agree; if that fails, along the path from large β.
+    available = ground > 0
+    uniform = available / available.sum(-1, keepdims=True)
+    logits, missed = _equilibrium(game, ground, beta, np.einsum("...ij,...j->...i", game, uniform) / beta, tolerance)
+    if missed > tolerance:
+        logits, strength = np.zeros(ground.shape), max(float(np.abs(game).max()), beta)
+        while True:
+            logits, missed = _equilibrium(game, ground, strength, logits, tolerance)
+            if strength <= beta or missed > tolerance:
+                break
+            strength = max(beta, strength / 2)
     policy = Policy(tilt(logits, ground, 1.0), ground, beta)
     if missed > tolerance:
         raise NotConverged(
@@ -172,8 +170,8 @@ def _equilibrium(game: Floats, ground: Floats, beta: float, logits: Floats, tole
         if missed <= tolerance:
             break
         # dπ = (diag π − ππᵀ) dz, so the Jacobian of z − Gπ/β is I − J with J = (G·diag π − Gπ πᵀ)/β, whose columns
-        # vanish off the support: solve on the support, then substitute.
-        width = int((policy > 1e-14).sum(-1).max())
+        # vanish where π does: solve on what carries the mass, then substitute.
+        width = int((policy > 1e-7).sum(-1).max())
         support = np.argsort(-policy, axis=-1)[..., :width]
         moved = np.take_along_axis(game, support[..., None, :], -1) - against[..., :, None]
         moved *= np.take_along_axis(policy, support, -1)[..., None, :] / beta

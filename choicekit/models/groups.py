@@ -70,10 +70,28 @@ class _Cells:
         labels = self.group if group is None else group
         return luce.add_by_group(labels, self.edge, self.count, self.won, times, self.groups, len(self.pairs.first))
 
-    def unit_groups(self) -> Ints:
+    def unit_groups(self, group: Ints | None = None) -> Ints:
+        """The group of each unit (one of them, where a unit has several)."""
         found = np.zeros(self.units, np.int64)
-        found[self.unit] = self.group
+        found[self.unit] = self.group if group is None else group
         return found
+
+    def permuted(self, rng: np.random.Generator) -> Ints:
+        """Group labels of the cells, shuffled among units where each has one, else among the cells of each unit."""
+        if self.nested:
+            return rng.permutation(self.unit_groups())[self.unit]
+        labels = np.empty_like(self.group)
+        labels[np.argsort(self.unit, kind="stable")] = self.group[np.lexsort((rng.random(len(self.unit)), self.unit))]
+        return labels
+
+    def resampled(self, group: Ints, rng: np.random.Generator) -> Floats:
+        """How often each cell is taken when units are drawn with replacement, within groups where each has one."""
+        strata = self.unit_groups(group) if self.nested else np.zeros(self.units, np.int64)
+        times = np.zeros(self.units)
+        for stratum in np.unique(strata):
+            units = np.flatnonzero(strata == stratum)
+            times[units] = np.bincount(rng.integers(0, len(units), len(units)), minlength=len(units))
+        return times[self.unit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +144,9 @@ class GroupFits:
             return "rows of each voter"
         return "voters" if self._cells.voters else "rows"
 
-    def bootstrap(self, replicates: int, *, rng: int | np.random.Generator | None = None) -> Iterator[GroupScores]:
+    def bootstrap(
+        self, replicates: int, *, shuffle: bool = False, rng: int | np.random.Generator | None = None
+    ) -> Iterator[GroupScores]:
         """Refit to data resampled with replacement by voter (by row where there are no voters), one at a time.
 
         Where each voter is in one group the resampling is within groups. Resampling alone would be too sure of what
@@ -135,6 +155,9 @@ class GroupFits:
         samples the posterior exactly (randomise-then-optimise, Bardsley et al. 2014); how often intervals made from
         it cover the truth here is measured in ``benchmarks/interval_coverage.py``.
 
+        With ``shuffle`` the group labels are permuted anew each time, as in :meth:`shuffled`: the same draws where
+        labels mean nothing.
+
         >>> votes = Comparisons(["a", "b", "a"], ["b", "a", "b"], group=["x", "y", "x"])
         >>> fits = bradley_terry_by_group(votes, prior=1.0, pooling=1.0)
         >>> [draw.groups.shape for draw in fits.bootstrap(2, rng=0)]
@@ -142,15 +165,11 @@ class GroupFits:
         """
         generator = np.random.default_rng(rng)
         cells, size = self._cells, len(self.alternatives)
-        strata = cells.unit_groups() if cells.nested else np.zeros(cells.units, np.int64)
-        members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
         tried, odds = np.array(self.heldout or ((self.pooling, 0.0),)).T
         odds = np.exp((odds - odds.max()) * cells.pairs.count.sum())
         for _ in range(replicates):
-            times = np.zeros(cells.units)
-            for units in members:
-                times[units] = np.bincount(generator.integers(0, len(units), len(units)), minlength=len(units))
-            count, won = cells.tally(times[cells.unit])
+            labels = cells.permuted(generator) if shuffle else cells.group
+            count, won = cells.tally(cells.resampled(labels, generator), labels)
             centre = generator.normal(0, math.sqrt(self.prior), size)
             start = self.population.scores
             population = _refit(
@@ -173,16 +192,8 @@ class GroupFits:
         """
         generator = np.random.default_rng(rng)
         cells = self._cells
-        owner = cells.unit_groups()
-        rows = np.argsort(cells.unit, kind="stable")
-        once = np.ones(len(cells.edge))
         for _ in range(permutations):
-            if cells.nested:
-                labels = generator.permutation(owner)[cells.unit]
-            else:
-                labels = np.empty_like(cells.group)
-                labels[rows] = cells.group[np.lexsort((generator.random(len(rows)), cells.unit))]
-            count, won = cells.tally(once, labels)
+            count, won = cells.tally(np.ones(len(cells.edge)), cells.permuted(generator))
             tested = self._group_scores(count, won, self.population.scores, TEST_VARIANCE)
             same = self.pooling == TEST_VARIANCE
             scores = tested if same else self._group_scores(count, won, self.population.scores, self.pooling)

@@ -246,10 +246,14 @@ def _optional(name: str, values: Column | None, rows: int) -> tuple[Codes | None
 def _booleans(name: str, values: ArrayLike | Iterable[Any] | None, rows: int) -> NDArray[np.bool_]:
     if values is None:
         return np.zeros(rows, np.bool_)
-    found = list(listed(name, values))  # type: ignore[arg-type]
+    given = listed(name, values)  # type: ignore[arg-type]
+    found = given.tolist() if isinstance(given, np.ndarray) else given
     if len(found) != rows:
         raise ValueError(f"{name}: needed {rows} booleans, one a row, got {len(found)}")
-    bad = [row for row, value in enumerate(found) if is_missing(value) or value not in (True, False)]
+    plain = {type(value) for value in found} <= {bool}
+    bad = [] if plain else [
+        row for row, value in enumerate(found) if is_missing(value) or value not in (True, False)
+    ]  # fmt: skip
     if bad:
         raise ValueError(f"{name}: needed true or false in each row, got {found[bad[0]]!r} in row {bad[0]}")
     return np.array(found, dtype=np.bool_)

@@ -13,6 +13,7 @@ GROUP_COLUMNS: Final = (
     "gap",
     "gap_low",
     "gap_high",
+    "fitted_gap",
     "chance_gap",
     "p_value",
     "win_rate",
@@ -35,7 +36,10 @@ DEFINITIONS: Final = {
     "β": "The weight of the Kullback–Leibler penalty, in log-odds: the smaller, the further a policy may move from the "
     "reference.",
     "gap": "F(own policy) − F(policy), with F(π) = the group's expected reward − β·KL(π‖reference). How much worse off "
-    "the group is than under a policy made for it alone, in log-odds. Equal to β·KL(π‖own policy); never negative.",
+    "the group is than under a policy made for it alone, in log-odds. Equal to β·KL(π‖own policy); never negative. The "
+    "estimate is the mean over refits to resampled voters: at the fitted rewards themselves, which are shrunk, gaps "
+    "come out too small.",
+    "fitted gap": "The gap at the fitted rewards; the policies shown are those of the fitted rewards too.",
     "largest gap": "The gap of the group that is worst off under a rule; which group that is may change with the rule.",
     "average gap": "The mean of the groups' gaps, weighted by their shares.",
     "change": "A rule's largest gap minus that of the pooled reward: below zero the worst-off group is better served.",
@@ -43,8 +47,10 @@ DEFINITIONS: Final = {
     "true gap": "The gap computed from the rewards the data were drawn with; known only for made-up populations.",
     "interval": "Voters are resampled with replacement and everything is fitted again; each time the strength of "
     "shrinkage and the centres of the priors are drawn anew. The ends are quantiles, widened to hold the estimate.",
-    "chance": "The mean gap when group labels are shuffled: what a group of that size shows where none differ.",
-    "p-value": "(1 + the number of shuffles at least as extreme) / (1 + the number of shuffles).",
+    "chance": "The same estimate when group labels are shuffled: what a group of that size shows where labels mean "
+    "nothing. With few comparisons much of a gap is the uncertainty itself.",
+    "p-value": "(1 + the number of shuffles at least as extreme) / (1 + the number of shuffles). For a group it is "
+    "about the fitted gap.",
     "corrected p-value": "The p-values of all groups, raised so that a false alarm among any of them is as rare as in "
     "a single test (Holm 1979). A gap is called larger than chance explains when this is at most 0.05.",
     "win rate": "How often the group prefers the policy's answer to the reference's, each drawn at random; ½ is no "
