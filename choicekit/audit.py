@@ -123,8 +123,9 @@ class Audit:
         """One row a group, as columns that any data frame takes.
 
         ``group``, ``voters`` (``None`` without a voter column), ``comparisons``, ``share``, ``gap`` under the pooled
-        reward with ``gap_low`` and ``gap_high``, ``fitted_gap`` (at the fitted rewards), ``chance_gap`` (what shuffled
-        groups show), ``p_value`` (share of shuffles with a fitted gap as large), ``win_rate`` against the reference.
+        reward with ``gap_low`` and ``gap_high``, ``fitted_gap`` (at the fitted rewards), ``chance_gap`` (the mean of
+        that under shuffled groups), ``p_value`` (share of shuffles with a fitted gap as large), and ``win_rate``
+        against the reference.
 
         >>> from choicekit import domains
         >>> votes = domains.three_groups().sample(voters=90, comparisons=20, rng=0)

@@ -108,7 +108,7 @@ class Findings:
         found = []
         for g, label in enumerate(self.fits.groups):
             mine = codes == g
-            chance, shuffled = self.drawn.chance[:, g], self.drawn.shuffled[:, g]
+            shuffled = self.drawn.shuffled[:, g]
             as_large = float(1 + (shuffled >= fitted[g] - 1e-12).sum()) / (1 + len(shuffled))
             found.append(
                 {
@@ -120,8 +120,8 @@ class Findings:
                     "gap_low": _known(low[0, g]),
                     "gap_high": _known(high[0, g]),
                     "fitted_gap": float(fitted[g]),
-                    "chance_gap": float(chance.mean()) if len(chance) else None,
-                    "p_value": as_large if len(chance) else None,
+                    "chance_gap": float(shuffled.mean()) if len(shuffled) else None,
+                    "p_value": as_large if len(shuffled) else None,
                     "win_rate": float(self.measured.win_rates[0, g]),
                 }
             )

@@ -166,13 +166,12 @@ def measure(fits: GroupFits, frame: Layout, beta: float) -> Measured:
 class Uncertainty:
     """Draws of the bootstrap, ``gaps[b, rule, g]`` and ``pooled[b, arm]``, and what shuffled groups show.
 
-    ``chance[b, g]`` are gaps of the pooled reward's policy drawn in the same way with shuffled groups; from shuffles
-    without resampling come ``statistics[p]`` and ``shuffled[p, g]``, those gaps at the fitted rewards.
+    From the shuffles come ``statistics[p]`` and ``shuffled[p, g]``, the gaps of the pooled reward's policy at the
+    rewards fitted to shuffled groups.
     """
 
     gaps: Floats
     pooled: Floats
-    chance: Floats
     statistics: Floats
     shuffled: Floats
 
@@ -195,15 +194,10 @@ def uncertainty(
         made = policies(draw.population, draw.groups, fits.shares, frame, beta, 1e-6)
         drawn[step] = [gaps(draw.groups, policy, frame, beta) for policy in made.values()]
         pooled[step] = draw.population
-    chance = np.zeros((replicates * several, groups))
-    for step, draw in enumerate(fits.bootstrap(len(chance), shuffle=True, rng=rng)):
-        progress("resampling shuffled voters", step, len(chance))
-        policy = alignment.rlhf_policy(frame.spread(draw.population), frame.reference, beta)
-        chance[step] = gaps(draw.groups, policy, frame, beta)
     statistics, shuffled = np.zeros(permutations * several), np.zeros((permutations * several, groups))
     for step, shuffle in enumerate(fits.shuffled(len(statistics), rng=rng)):
         progress("shuffling groups", step, len(statistics))
         statistics[step] = shuffle.statistic
         shuffled[step] = gaps(shuffle.groups, measured.policies["pooled_reward"], frame, beta)
     progress("done", 1, 1)
-    return Uncertainty(drawn, pooled, chance, statistics, shuffled)
+    return Uncertainty(drawn, pooled, statistics, shuffled)

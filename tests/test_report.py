@@ -212,12 +212,13 @@ def test_the_numbers_of_the_groups_are_the_document_s(document: Document) -> Non
         for shown, value in ((low, group["gap_low"]), (high, group["gap_high"])):
             assert (shown is None) == (value is None)
             assert value is None or float(shown) == pytest.approx(value, abs=5.1e-4)
-        assert float(row[2]) == pytest.approx(group["chance_gap"], abs=5.1e-4)
-        assert float(row[3]) == pytest.approx(group["p_value"], abs=5.1e-3)
-        assert float(row[5].rstrip("%")) == pytest.approx(100 * group["win_rate"], abs=0.051)
-        assert row[6] == ("–" if group["voters"] is None else str(group["voters"]))
-        assert float(row[7].rstrip("%")) == pytest.approx(100 * group["share"], abs=0.051)
-        assert row[8] == numbers.count(group["comparisons"])
+        assert float(row[2]) == pytest.approx(group["fitted_gap"], abs=5.1e-4)
+        assert float(row[3]) == pytest.approx(group["chance_gap"], abs=5.1e-4)
+        assert float(row[4]) == pytest.approx(group["p_value"], abs=5.1e-3)
+        assert float(row[6].rstrip("%")) == pytest.approx(100 * group["win_rate"], abs=0.051)
+        assert row[7] == ("–" if group["voters"] is None else str(group["voters"]))
+        assert float(row[8].rstrip("%")) == pytest.approx(100 * group["share"], abs=0.051)
+        assert row[9] == numbers.count(group["comparisons"])
 
 
 def test_rules_and_alternatives_are_the_document_s(documents: dict[str, Document]) -> None:
@@ -298,10 +299,11 @@ def test_the_summary_is_in_order_and_short(documents: dict[str, Document]) -> No
     assert len(said.splitlines()) <= 45
     table = next(line for line in said.splitlines() if line.startswith("  minority"))
     group = next(row for row in documents["plain"]["groups"] if row["group"] == "minority")
-    assert re.findall(r"\d+\.\d\d", table) == [
-        f"{value:.2f}"
-        for value in (group["gap"], group["gap_low"], group["gap_high"], group["chance_gap"], TRUTH["minority"])
-    ]
+    corrected = {row["group"]: row["corrected"] for row in sentences.worst_first(documents["plain"])}["minority"]
+    assert re.findall(r"\d+\.\d\d+", table) == [
+        f"{group['gap']:.2f}", f"{group['gap_low']:.2f}", f"{group['gap_high']:.2f}", numbers.p_value(corrected),
+        f"{TRUTH['minority']:.2f}",
+    ]  # fmt: skip
 
 
 def test_labels_are_no_markup(documents: dict[str, Document]) -> None:

@@ -70,10 +70,10 @@ class _Cells:
         labels = self.group if group is None else group
         return luce.add_by_group(labels, self.edge, self.count, self.won, times, self.groups, len(self.pairs.first))
 
-    def unit_groups(self, group: Ints | None = None) -> Ints:
+    def unit_groups(self) -> Ints:
         """The group of each unit (one of them, where a unit has several)."""
         found = np.zeros(self.units, np.int64)
-        found[self.unit] = self.group if group is None else group
+        found[self.unit] = self.group
         return found
 
     def permuted(self, rng: np.random.Generator) -> Ints:
@@ -84,9 +84,9 @@ class _Cells:
         labels[np.argsort(self.unit, kind="stable")] = self.group[np.lexsort((rng.random(len(self.unit)), self.unit))]
         return labels
 
-    def resampled(self, group: Ints, rng: np.random.Generator) -> Floats:
+    def resampled(self, rng: np.random.Generator) -> Floats:
         """How often each cell is taken when units are drawn with replacement, within groups where each has one."""
-        strata = self.unit_groups(group) if self.nested else np.zeros(self.units, np.int64)
+        strata = self.unit_groups() if self.nested else np.zeros(self.units, np.int64)
         times = np.zeros(self.units)
         for stratum in np.unique(strata):
             units = np.flatnonzero(strata == stratum)
@@ -144,9 +144,7 @@ class GroupFits:
             return "rows of each voter"
         return "voters" if self._cells.voters else "rows"
 
-    def bootstrap(
-        self, replicates: int, *, shuffle: bool = False, rng: int | np.random.Generator | None = None
-    ) -> Iterator[GroupScores]:
+    def bootstrap(self, replicates: int, *, rng: int | np.random.Generator | None = None) -> Iterator[GroupScores]:
         """Refit to data resampled with replacement by voter (by row where there are no voters), one at a time.
 
         Where each voter is in one group the resampling is within groups. Resampling alone would be too sure of what
@@ -154,9 +152,6 @@ class GroupFits:
         (where it was not given) and the centres of both priors from those priors. In a linear Gaussian model that
         samples the posterior exactly (randomise-then-optimise, Bardsley et al. 2014); how often intervals made from
         it cover the truth here is measured in ``benchmarks/interval_coverage.py``.
-
-        With ``shuffle`` the group labels are permuted anew each time, as in :meth:`shuffled`: the same draws where
-        labels mean nothing.
 
         >>> votes = Comparisons(["a", "b", "a"], ["b", "a", "b"], group=["x", "y", "x"])
         >>> fits = bradley_terry_by_group(votes, prior=1.0, pooling=1.0)
@@ -168,8 +163,7 @@ class GroupFits:
         tried, odds = np.array(self.heldout or ((self.pooling, 0.0),)).T
         odds = np.exp((odds - odds.max()) * cells.pairs.count.sum())
         for _ in range(replicates):
-            labels = cells.permuted(generator) if shuffle else cells.group
-            count, won = cells.tally(cells.resampled(labels, generator), labels)
+            count, won = cells.tally(cells.resampled(generator))
             centre = generator.normal(0, math.sqrt(self.prior), size)
             start = self.population.scores
             population = _refit(

@@ -50,7 +50,7 @@ def _round_step(least: float) -> float:
 
 
 def gaps(document: Document, truth: Mapping[str, float] | None = None) -> Row:
-    """Each group's gap under the pooled reward with its interval, chance level and true value; worst first.
+    """Each group's gap under the pooled reward with its interval and true value; worst first.
 
     >>> row = {"group": "a", "gap": 1.0, "gap_low": 0.5, "gap_high": 2.0, "chance_gap": 0.1, "p_value": 0.01,
     ...        "voters": 9, "share": 1.0}
@@ -59,12 +59,11 @@ def gaps(document: Document, truth: Mapping[str, float] | None = None) -> Row:
     (25.0, 50.0, 100.0)
     """
     rows = sentences.worst_first(document, truth)
-    names = ("gap", "gap_low", "gap_high", "chance_gap", "true_gap")
+    names = ("gap", "gap_low", "gap_high", "true_gap")
     scale = Scale([0.0, *(row[name] for row in rows for name in names if row[name] is not None)])
     return {
         "ticks": scale.ticks,
         "truth": any(row["true_gap"] is not None for row in rows),
-        "chance": any(row["chance_gap"] is not None for row in rows),
         "rows": [
             {
                 "group": row["group"],
@@ -75,7 +74,6 @@ def gaps(document: Document, truth: Mapping[str, float] | None = None) -> Row:
                 "at": scale.at(row["gap"]),
                 "low": scale.at(row["gap_low"]),
                 "high": scale.at(row["gap_high"]),
-                "chance": scale.at(row["chance_gap"]),
                 "truth": scale.at(row["true_gap"]),
                 "said": decimal(row["gap"], 3),
                 "bounds": bounds(row["gap_low"], row["gap_high"], 3),

@@ -154,13 +154,13 @@ def difference(document: Document) -> str:
 def failed(document: Document, truth: Mapping[str, float] | None = None) -> list[str]:
     """Whom the pooled reward fails and by how much, as far as it is shown; the first sentence is the finding.
 
-    >>> row = {"gap": 0.5, "gap_low": 0.2, "gap_high": 0.9, "chance_gap": 0.1, "p_value": 0.01, "win_rate": 0.6}
+    >>> row = {"gap": 0.5, "gap_low": 0.2, "gap_high": 0.9, "p_value": 0.01, "win_rate": 0.6}
     >>> other = row | {"group": "b", "gap": 0.1, "p_value": 0.4}
     >>> document = {"heterogeneity": {"p_value": 0.01, "permutations": 200},
     ...     "groups": [row | {"group": "a"}, other]}
     >>> failed(document)[0]
-    'The pooled reward serves “a” worst: its gap is 0.50 [0.20, 0.90] log-odds, where a group of its size shows 0.10 by
-    chance (p = 0.010).'
+    'The pooled reward serves “a” worst: its gap is 0.50 [0.20, 0.90] log-odds, more than chance explains (p = 0.020,
+    corrected for 2 groups).'
     """
     rows = worst_first(document, truth)
     if len(rows) == 1:
@@ -190,14 +190,16 @@ def _served_worst(worst: Row, digits: int, groups: int) -> str:
     gap = f"{decimal(worst['gap'], digits)} {bounds(worst['gap_low'], worst['gap_high'], digits)}"
     if worst["p_value"] is None:
         return f"The largest gap is that of {quoted(worst['group'])}: {gap} log-odds; it was not tested against chance."
-    chance = f"where a group of its size shows {decimal(worst['chance_gap'], digits)} by chance"
-    tested = f"(p = {p_value(worst['p_value'])})"
+    tested = f"(p = {p_value(worst['corrected'])}, corrected for {groups} groups)"
     if worst["shown"]:
-        return f"The pooled reward serves {quoted(worst['group'])} worst: its gap is {gap} log-odds, {chance} {tested}."
-    said = f"The largest gap, {gap} log-odds for {quoted(worst['group'])}, is not shown to be more than chance, "
-    if worst["p_value"] <= SHOWN:
-        tested = f"(p = {p_value(worst['p_value'])}, or {p_value(worst['corrected'])} corrected for {groups} groups)"
-    return f"{said}{chance} {tested}."
+        return (
+            f"The pooled reward serves {quoted(worst['group'])} worst: its gap is {gap} log-odds, more than chance "
+            f"explains {tested}."
+        )
+    return (
+        f"The largest gap, {gap} log-odds for {quoted(worst['group'])}, is not shown to be more than chance explains "
+        f"{tested}."
+    )
 
 
 def _too_few_shuffles(document: Document) -> list[str]:

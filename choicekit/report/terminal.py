@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from choicekit.report import sentences
-from choicekit.report.numbers import Document, bounds, count, decimal, label, percent, places, signed
+from choicekit.report.numbers import Document, bounds, count, decimal, label, p_value, percent, places, signed
 
 #: As many groups as the terminal lists.
 MOST_GROUPS = 12
@@ -62,7 +62,7 @@ def _one_group(page: _Page, document: Document, _: Mapping[str, float] | None) -
 
 def _groups(page: _Page, document: Document, truth: Mapping[str, float] | None) -> None:
     digits, rows = places(document), sentences.worst_first(document, truth)
-    header = ["group", "voters", "share", "gap [low, high]", "by chance", "win rate"]
+    header = ["group", "voters", "share", "gap [low, high]", "p (Holm)", "win rate"]
     header += ["true gap"] if truth else []
     page.table(header, [_group(row, digits, bool(truth)) for row in rows[:MOST_GROUPS]], labels=1)
     if len(rows) > MOST_GROUPS:
@@ -77,7 +77,7 @@ def _group(row: Mapping[str, Any], digits: int, truth: bool) -> list[str]:
         count(row["voters"]),
         percent(row["share"]),
         f"{decimal(row['gap'], digits)} {bounds(row['gap_low'], row['gap_high'], digits)}",
-        decimal(row["chance_gap"], digits),
+        p_value(row["corrected"]),
         percent(row["win_rate"]),
         *([decimal(row["true_gap"], digits)] if truth else []),
     ]

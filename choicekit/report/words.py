@@ -47,10 +47,10 @@ DEFINITIONS: Final = {
     "true gap": "The gap computed from the rewards the data were drawn with; known only for made-up populations.",
     "interval": "Voters are resampled with replacement and everything is fitted again; each time the strength of "
     "shrinkage and the centres of the priors are drawn anew. The ends are quantiles, widened to hold the estimate.",
-    "chance": "The same estimate when group labels are shuffled: what a group of that size shows where labels mean "
-    "nothing. With few comparisons much of a gap is the uncertainty itself.",
+    "chance": "The mean fitted gap when group labels are shuffled: what a group of that size shows where labels mean "
+    "nothing.",
     "p-value": "(1 + the number of shuffles at least as extreme) / (1 + the number of shuffles). For a group it is "
-    "about the fitted gap.",
+    "about the fitted gap, compared with that by chance.",
     "corrected p-value": "The p-values of all groups, raised so that a false alarm among any of them is as rare as in "
     "a single test (Holm 1979). A gap is called larger than chance explains when this is at most 0.05.",
     "win rate": "How often the group prefers the policy's answer to the reference's, each drawn at random; ½ is no "
