@@ -28,7 +28,9 @@ docs: $(VENV)/.test  ## execute every example in the pages and docstrings
 	@$(BIN)/python -m pytest -q docs README.md choicekit
 
 bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
-	@$(BIN)/python benchmarks/against.py && $(BIN)/python benchmarks/interval_coverage.py
+	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
+	@$(BIN)/python benchmarks/against.py
+	@$(BIN)/python benchmarks/interval_coverage.py
 
 clean:  ## remove the environment and what the targets wrote
 	rm -rf $(VENV) audit-demo .pytest_cache .mypy_cache .ruff_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise, permutations
 
@@ -108,3 +109,74 @@ def is_maximal_lottery(probabilities: Sequence[float], margin: Matrix, tolerance
     expected = [sum(probabilities[a] * margin[a][b] for a in range(size)) for b in range(size)]
     proper = min(probabilities) >= 0 and abs(sum(probabilities) - 1) < 1e-9
     return proper and min(expected) >= -tolerance * largest
+
+
+# --- Luce models: rows are (winner, loser, weight, tie) over alternatives 0, 1, … ------------------------------------
+
+Row = tuple[int, int, float, bool]
+
+
+def luce_loglik(rows: Sequence[Row], scores: Sequence[float]) -> float:
+    """Σ over rows of the log-probability of what was said, a tie as half a win each way."""
+    total = 0.0
+    for winner, loser, weight, tie in rows:
+        forward = -math.log1p(math.exp(scores[loser] - scores[winner]))
+        backward = -math.log1p(math.exp(scores[winner] - scores[loser]))
+        total += weight * ((forward + backward) / 2 if tie else forward)
+    return total
+
+
+def luce_score_equations(rows: Sequence[Row], scores: Sequence[float]) -> list[float]:
+    """Wins minus expected wins of each alternative, divided by its comparisons."""
+    size = len(scores)
+    surplus, met = [0.0] * size, [0.0] * size
+    for winner, loser, weight, tie in rows:
+        expected = 1 / (1 + math.exp(scores[loser] - scores[winner]))
+        won = 0.5 if tie else 1.0
+        surplus[winner] += weight * (won - expected)
+        surplus[loser] += weight * (expected - won)
+        met[winner] += weight
+        met[loser] += weight
+    return [surplus[a] / met[a] for a in range(size)]
+
+
+def zermelo(rows: Sequence[Row], size: int, tolerance: float = 1e-13, limit: int = 200_000) -> list[float]:
+    """Log-strengths with mean zero by Zermelo's iteration: strength ← wins / Σ comparisons/(sum of strengths)."""
+    wins = [0.0] * size
+    met = [[0.0] * size for _ in range(size)]
+    for winner, loser, weight, tie in rows:
+        wins[winner] += weight / 2 if tie else weight
+        wins[loser] += weight / 2 if tie else 0.0
+        met[winner][loser] += weight
+        met[loser][winner] += weight
+    strength = [1.0] * size
+    for _ in range(limit):
+        moved = 0.0
+        for a in range(size):
+            new = wins[a] / sum(met[a][b] / (strength[a] + strength[b]) for b in range(size) if met[a][b] > 0)
+            moved = max(moved, abs(math.log(new / strength[a])))
+            strength[a] = new
+        if moved < tolerance:
+            break
+    logs = [math.log(each) for each in strength]
+    return [each - sum(logs) / size for each in logs]
+
+
+def luce_information(rows: Sequence[Row], scores: Sequence[float], step: float = 1e-4) -> list[list[float]]:
+    """Minus the matrix of second derivatives of the log-likelihood, by central differences."""
+    size = len(scores)
+
+    def at(a: int, da: float, b: int, db: float) -> float:
+        moved = list(scores)
+        moved[a] += da
+        moved[b] += db
+        return luce_loglik(rows, moved)
+
+    return [
+        [
+            -(at(a, step, b, step) - at(a, step, b, -step) - at(a, -step, b, step) + at(a, -step, b, -step))
+            / (4 * step * step)
+            for b in range(size)
+        ]
+        for a in range(size)
+    ]
