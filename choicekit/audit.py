@@ -193,12 +193,13 @@ class Audit:
             if codes is not None:
                 columns[name] = [names[code] for code in codes.tolist()]
         group = np.zeros(len(rows), np.int64) if rows.group is None else np.array(rows.group)
-        columns["group"] = [report.text(self.fits.groups[code]) for code in group.tolist()]
+        named = report.texts(self.fits.groups)
+        columns["group"] = [named[code] for code in group.tolist()]
         columns["group_id"] = group
         columns["group_weight"] = self.fits.shares[group]
         columns["pooled_margin"] = self.fits.population.scores[rows.winner] - self.fits.population.scores[rows.loser]
-        for label, scores in zip(self.fits.groups, self.fits.scores, strict=True):
-            columns[f"margin:{report.text(label)}"] = scores[rows.winner] - scores[rows.loser]
+        for label, scores in zip(named, self.fits.scores, strict=True):
+            columns[f"margin:{label}"] = scores[rows.winner] - scores[rows.loser]
         return columns
 
     @cached_property

@@ -106,13 +106,13 @@ class Findings:
         fitted = self.measured.gaps[0]
         codes = np.zeros(len(rows), np.int64) if rows.group is None else rows.group
         found = []
-        for g, label in enumerate(self.fits.groups):
+        for g, label in enumerate(report.texts(self.fits.groups)):
             mine = codes == g
             shuffled = self.drawn.shuffled[:, g]
             as_large = float(1 + (shuffled >= fitted[g] - 1e-12).sum()) / (1 + len(shuffled))
             found.append(
                 {
-                    "group": report.text(label),
+                    "group": label,
                     "voters": None if rows.voter is None else len(np.unique(rows.voter[mine])),
                     "comparisons": float(rows.weight[mine].sum()),
                     "share": float(self.fits.shares[g]),
@@ -129,7 +129,7 @@ class Findings:
 
     def _rules(self) -> list[dict[str, Any]]:
         shares, (low, high) = self.fits.shares, self._interval
-        labels = [report.text(label) for label in self.fits.groups]
+        labels = report.texts(self.fits.groups)
         largest, average = self.drawn.estimates.max(1), self.drawn.estimates @ shares
         # Draws of each rule's largest and average gap, and of both less the pooled reward's.
         tops, means = self.drawn.gaps.max(2), self.drawn.gaps @ shares

@@ -81,7 +81,8 @@ def layout(comparisons: Comparisons, reference: Mapping[Label, float] | ArrayLik
     weight = np.ones(size) if reference is None else _reference_weights(arms, reference)
     totals = np.bincount(context, weight)
     if (totals <= 0).any():
-        raise ValueError(f"reference: context {int(np.argmin(totals))} has no alternative with a weight above 0")
+        where = f" in context {comparisons.contexts[int(np.argmin(totals))]!r}" if comparisons.contexts else ""
+        raise ValueError(f"reference: no alternative{where} has a weight above 0")
     table = np.zeros((len(width), int(width.max())))
     table[context, place] = weight / totals[context]
     rows = np.zeros(len(comparisons), np.int64) if comparisons.context is None else comparisons.context

@@ -469,7 +469,7 @@ def test_an_alternative_that_is_not_available_is_never_answered(votes: ck.Compar
         ([1, 2, 3], r"reference: needed 6 finite non-negative weights, got shape \(3,\)"),
         ([1, 1, 1, 1, 1, -1], "reference: needed 6 finite non-negative weights"),
         ([1, 1, 1, 1, 1, math.nan], "reference: needed 6 finite non-negative weights"),
-        ([0] * 6, "reference: context 0 has no alternative with a weight above 0"),
+        ([0] * 6, "reference: no alternative has a weight above 0"),
     ],
 )
 def test_references_that_make_no_sense(votes: ck.Comparisons, reference: Any, message: str) -> None:
@@ -660,3 +660,10 @@ def test_sparse_data_are_not_oversold(data: Path, name: str, group: str) -> None
     for row in document["groups"]:
         assert row["gap_high"] > row["gap"]
         assert row["p_value"] is not None
+
+
+def test_groups_that_print_alike_keep_their_own_columns() -> None:
+    votes = ck.Comparisons(["a", "b"] * 4, ["b", "a"] * 4, group=[1, "1"] * 4)
+    found = ck.audit(votes, replicates=20, permutations=20)
+    assert found.table()["group"] == ["1", "1 (2)"]
+    assert {"margin:1", "margin:1 (2)"} <= found.training_table().keys()

@@ -115,7 +115,7 @@ def test_utilities_are_finite_or_missing(value: float) -> None:
     "values", [[[0, 1], [1, 0]], [[1]], [[0, NAN], [NAN, 0]], [[0, 1, 2], [-1, 0, 2]], [[0, float("inf")], [-1, 0]]]
 )
 def test_margins_are_antisymmetric(values: Any) -> None:
-    with pytest.raises(ValueError, match=r"margins: needed a finite square matrix with values\[a, b\] == -values"):
+    with pytest.raises(ValueError, match=r"margins: needed (a finite square matrix|values\[a, b\] == -values)"):
         ck.Margins(values)
 
 

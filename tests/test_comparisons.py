@@ -390,3 +390,8 @@ def test_rounding_does_not_decide_a_majority() -> None:
     """0.1 + 0.2 against 0.3 is a tie."""
     votes = ck.Comparisons(["a", "a", "b"], ["b", "b", "a"], weight=[0.1, 0.2, 0.3])
     np.testing.assert_array_equal(votes.to_margins().values, [[0, 0], [0, 0]])
+
+
+def test_dates_come_back_as_dates() -> None:
+    days = np.array(["2026-01-02", "2026-01-01"], dtype="datetime64[ns]")
+    assert ck.Comparisons(days[:1], days[1:]).alternatives == (days[1], days[0])

@@ -839,3 +839,24 @@ def test_citations_of_oneself_are_skipped(data: Path) -> None:
     adds_up(reading)
     assert dict(reading.report.skipped) == {"compared with itself": 4}
     assert reading.comparisons.weight.sum() == 3727
+
+
+def test_labels_that_differ_in_spaces_alone_are_noted() -> None:
+    notes = ingest.read_comparisons(pa.table({"winner": ["a", "b"], "loser": [" b", "a"]})).report.notes
+    assert notes == ("' b' and 'b' differ only in the spaces around them, and count as different alternatives",)
+
+
+def test_a_meaning_without_an_outcome_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="no column says an outcome"):
+        ingest.read_comparisons(pa.table({"winner": ["a"], "loser": ["b"]}), meaning={"x": "tie"})
+
+
+def test_meanings_match_values_as_text_too() -> None:
+    table = pa.table({"a": ["x", "x"], "b": ["y", "y"], "vote": ["0", "1"]})
+    found = ingest.read_comparisons(table, meaning={0: "first", 1: "second"}).comparisons
+    assert [found.alternatives[code] for code in found.winner] == ["x", "y"]
+
+
+def test_a_table_is_written_in_a_known_format_only(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\.parquet or \.jsonl"):
+        ingest.write_table({"a": [1]}, tmp_path / "rows.csv")

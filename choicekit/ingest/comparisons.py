@@ -120,6 +120,8 @@ def read_comparisons(
     )
     _known("skip", skip, ("missing", "self"))
     _known("meaning", (meaning or {}).values(), MEANINGS)
+    if meaning and "outcome" not in chosen:
+        raise ValueError("meaning: outcomes are mapped, but no column says an outcome; name it with outcome=")
     extra = _voter_columns(voters, chosen, groups, there) if voters is not None else {}
     if not groups and voters is None and (found := guessing.group_column(there, chosen)):
         groups, guessed = [found], (*guessed, "group")
@@ -127,7 +129,14 @@ def read_comparisons(
     table: dict[str, list[Any]] = frames.columns(frame, [*chosen.values(), *here])
     table = {column: _as_labels(values) for column, values in table.items()}
     table |= {column: [found.get(who) for who in table[chosen["voter"]]] for column, found in extra.items()}
-    return _Rows(name, chosen, groups, table, dict(meaning or {}), skip).reading(guessed)
+    return _Rows(
+        name,
+        chosen,
+        groups,
+        table,
+        {**{str(value): said for value, said in (meaning or {}).items()}, **(meaning or {})},
+        skip,
+    ).reading(guessed)
 
 
 def _as_labels(values: list[Any]) -> list[Any]:
@@ -140,6 +149,16 @@ def _as_labels(values: list[Any]) -> list[Any]:
         json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, list | dict) else value
         for value in values
     ]
+
+
+def _spaces(labels: Iterable[Any]) -> list[str]:
+    """A note where alternatives differ only in the spaces around them."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        if isinstance(label, str) and seen.setdefault(label.strip(), label) != label:
+            both = f"{seen[label.strip()]!r} and {label!r}"
+            return [f"{both} differ only in the spaces around them, and count as different alternatives"]
+    return []
 
 
 def _is_missing(value: Any) -> bool:
@@ -220,6 +239,7 @@ class _Rows:
                 columns[role] = [self.column(role)[row] for row in kept]
         group = {column: [self.table[column][row] for row in kept] for column in self.groups}
         comparisons = Comparisons(**columns, group=group or None)
+        self.notes += _spaces(comparisons.alternatives)
         report = ReadReport(
             source=self.name,
             rows_read=self.length,

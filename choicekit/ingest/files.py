@@ -46,6 +46,8 @@ def read_table(path: str | os.PathLike[str]) -> Any:
 def write_table(columns: Mapping[str, Iterable[Any]], path: str | os.PathLike[str]) -> None:
     """Write columns of equal length as Parquet or, for a name in ``.jsonl``, as one JSON object a line.
 
+    Raises ``ValueError`` for any other name.
+
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "rows.jsonl"
     >>> write_table({"a": [1, 2], "b": ["x", None]}, file)
@@ -61,6 +63,8 @@ def write_table(columns: Mapping[str, Iterable[Any]], path: str | os.PathLike[st
             for row in zip(*listed.values(), strict=True):
                 stream.write(json.dumps(dict(zip(listed, row, strict=True)), ensure_ascii=False) + "\n")
         return
+    if not str(path).endswith(".parquet"):
+        raise ValueError(f"{path}: cannot tell the format from the name; end it in .parquet or .jsonl")
     arrow = _arrow()
     import pyarrow.parquet
 
@@ -82,7 +86,7 @@ def _text(file: Path) -> bytes:
         raw = gzip.decompress(file.read_bytes()) if packed else file.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file}: cannot be unpacked as gzip ({error}); download it again") from None
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    raw = raw.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
     if b"\0" in raw[:100_000]:
         raise ValueError(f"{file}: is a binary file, not text; needed CSV, TSV, JSON lines or Parquet")
     try:

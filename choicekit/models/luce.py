@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -71,7 +72,7 @@ def bradley_terry(
     >>> bradley_terry(Comparisons(["a"], ["b"]), prior=1.0).winners
     ('a',)
     """
-    if prior is not None and not (np.isfinite(prior) and prior > 0):
+    if prior is not None and not (isinstance(prior, int | float | np.number) and 0 < prior < math.inf):
         raise ValueError(f"bradley_terry: prior must be a positive variance or None, got {prior!r}")
     if ties not in ("half", "drop"):
         raise ValueError(f"bradley_terry: ties must be 'half' or 'drop', got {ties!r}")

@@ -36,7 +36,8 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     given = listed(name, values)
     if isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.size:
         return _encode_integers(given)
-    items = given.tolist() if isinstance(given, np.ndarray) else given
+    dates = isinstance(given, np.ndarray) and given.dtype.kind in "mM"
+    items = given.tolist() if isinstance(given, np.ndarray) and not dates else list(given)
     table: dict[Label, int] = {}
     try:
         found = np.fromiter((table.setdefault(item, len(table)) for item in items), np.int64, len(items))

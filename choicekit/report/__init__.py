@@ -2,6 +2,6 @@
 
 from choicekit.report.page import html, schema
 from choicekit.report.terminal import show
-from choicekit.report.words import DEFINITIONS, GROUP_COLUMNS, text
+from choicekit.report.words import DEFINITIONS, GROUP_COLUMNS, text, texts
 
-__all__ = ["DEFINITIONS", "GROUP_COLUMNS", "html", "schema", "show", "text"]
+__all__ = ["DEFINITIONS", "GROUP_COLUMNS", "html", "schema", "show", "text", "texts"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 GROUP_COLUMNS: Final = (
@@ -85,6 +85,22 @@ DEFINITIONS: Final = {
     "the preference game.",
     "random_dictatorship": "Draw a group by its share and use the policy made for it.",
 }
+
+
+def texts(labels: Iterable[Hashable]) -> tuple[str, ...]:
+    """Labels as the report prints them, told apart by a number where two print alike.
+
+    >>> texts((1, "1", "x"))
+    ('1', '1 (2)', 'x')
+    """
+    found: list[str] = []
+    for label in labels:
+        said, times = text(label), 1
+        while said in found:
+            times += 1
+            said = f"{text(label)} ({times})"
+        found.append(said)
+    return tuple(found)
 
 
 def text(label: Hashable) -> str:
