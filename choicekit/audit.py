@@ -44,7 +44,7 @@ def audit(
     reference : the reference policy as weights by alternative (mapping, or in the order of
         ``comparisons.by_context().alternatives``), scaled to sum to one in each context; default uniform.
     replicates, permutations : bootstrap refits for the intervals, and shuffles of the groups for the test (by default
-        as many, and at least 40 a group, so that one group's p-value can stand correction for the others).
+        as many, and at least 30 a group, so that one group's p-value can stand correction for the others).
     level : of the intervals.
     rng : a seed or generator; the default makes audits repeatable.
     source : how the data were read, for the report (:func:`choicekit.ingest.read_comparisons`).
@@ -61,7 +61,7 @@ def audit(
     if len(comparisons.partitions) > 1:
         names = tuple(comparisons.partitions)
         raise ValueError(f"audit: choose one of the partitions {names} with grouped_by(name), or cross them")
-    shuffles = max(replicates, 40 * len(comparisons.groups)) if permutations is None else permutations
+    shuffles = max(replicates, 30 * len(comparisons.groups)) if permutations is None else permutations
     for name, value in (("replicates", replicates), ("permutations", shuffles)):
         if value < 20:
             raise ValueError(f"audit: {name} must be at least 20 for intervals and p-values to mean much, got {value}")

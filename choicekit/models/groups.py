@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -76,12 +77,19 @@ class _Cells:
         found[self.unit] = self.group
         return found
 
+    @cached_property
+    def by_unit(self) -> Ints:
+        """The cells in the order of their units."""
+        return np.argsort(self.unit, kind="stable")
+
     def permuted(self, rng: np.random.Generator) -> Ints:
         """Group labels of the cells, shuffled among units where each has one, else among the cells of each unit."""
         if self.nested:
             return rng.permutation(self.unit_groups())[self.unit]
+        # Within each unit the order of random numbers; units keep their places.
+        order = np.argsort(self.unit[self.by_unit] + rng.random(len(self.unit)))
         labels = np.empty_like(self.group)
-        labels[np.argsort(self.unit, kind="stable")] = self.group[np.lexsort((rng.random(len(self.unit)), self.unit))]
+        labels[self.by_unit] = self.group[self.by_unit[order]]
         return labels
 
     def resampled(self, rng: np.random.Generator) -> Floats:
