@@ -24,8 +24,8 @@ test-slow: $(VENV)/.test  ## run the checks that take minutes
 check: $(VENV)/.test  ## ruff and strict mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-docs: $(VENV)/.test  ## execute every example in the pages and docstrings
-	@$(BIN)/python -m pytest -q docs README.md choicekit
+docs: $(VENV)/.test  ## remake the reference pages and execute every example
+	@$(BIN)/python docs/build.py && $(BIN)/python -m pytest -q docs README.md choicekit
 
 bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
