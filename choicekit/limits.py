@@ -107,7 +107,7 @@ def _about_sparseness(comparisons: Comparisons, fits: GroupFits) -> list[tuple[s
             (
                 "few comparisons",
                 f"Fewer than {FEW_COMPARISONS:g} comparisons for each alternative: {_listed(sparse)}. Their rewards "
-                "are mostly the population's, and much of their gaps is uncertainty: compare them with chance.",
+                "are mostly the population's, and much of their gaps is uncertainty.",
             )
         )
     if unseen and len(fits.groups) > 1:
