@@ -159,13 +159,14 @@ def _report(
             source=read,
             progress=progress,
         )
-    files = _write(found, out, truth)
-    report.show(found.to_dict(), Console(), truth=truth, files=files)
+    document = found.to_dict()
+    files = _write(found, document, out, truth)
+    report.show(document, Console(), truth=truth, files=files)
 
 
-def _write(found: Audit, out: Path, truth: dict[str, float] | None) -> list[str]:
+def _write(found: Audit, document: dict[str, Any], out: Path, truth: dict[str, float] | None) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.html").write_text(report.html(found.to_dict(), truth=truth), encoding="utf-8")
+    (out / "report.html").write_text(report.html(document, truth=truth), encoding="utf-8")
     (out / "report.json").write_text(found.to_json(), encoding="utf-8")
     columns = found.training_table()
     for name in ("training.parquet", "training.jsonl"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -132,7 +133,7 @@ class Audit:
         >>> audit(votes, replicates=20, permutations=20).table()["voters"]
         [54, 9, 27]
         """
-        rows = self.to_dict()["groups"]
+        rows = self._document["groups"]
         return {name: [row[name] for row in rows] for name in report.GROUP_COLUMNS}
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,17 +144,18 @@ class Audit:
         >>> sorted(audit(votes, replicates=20, permutations=20).to_dict())[:4]
         ['alternatives', 'choicekit', 'collapse', 'data']
         """
-        return self._document
+        return copy.deepcopy(self._document)
 
     def to_json(self) -> str:
-        """:meth:`to_dict` as JSON text.
+        """:meth:`to_dict` as JSON text, one line for each entry of each list.
 
         >>> from choicekit import domains
         >>> votes = domains.three_groups().sample(voters=90, comparisons=20, rng=0)
         >>> json.loads(audit(votes, replicates=20, permutations=20).to_json())["schema"]
         'choicekit.audit/1'
         """
-        return json.dumps(self._document, indent=1, ensure_ascii=False, allow_nan=False)
+        lines = [f"{json.dumps(name)}: {_lines(value)}" for name, value in self._document.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     def write_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as one self-contained HTML file. Raises ``ImportError`` without the ``report`` extra.
@@ -207,3 +209,10 @@ class Audit:
         from choicekit import __version__
 
         return Findings(**{name: getattr(self, name) for name in self.__dataclass_fields__}).document(__version__)
+
+
+def _lines(value: Any) -> str:
+    """JSON text, with the entries of a list on lines of their own."""
+    if not isinstance(value, list) or not value:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return "[\n " + ",\n ".join(json.dumps(entry, ensure_ascii=False, allow_nan=False) for entry in value) + "\n]"

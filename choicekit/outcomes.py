@@ -202,7 +202,9 @@ class Fit:
         curvature = max(float(np.trace(information)) / size, precision, 1e-300)
         mean = np.full((size, size), 1 / size)
         inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
-        return np.asarray((inverse - mean / (precision / curvature + 1)) / curvature, np.float64)
+        covariance: Floats = (inverse - mean / (precision / curvature + 1)) / curvature
+        covariance.flags.writeable = False
+        return covariance
 
     def interval(self, level: float = 0.95) -> Floats:
         """Normal intervals ``[m, 2]`` for the scores at the given level, in the mean-zero gauge.

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def entry(title: str, value: Any, level: int) -> Iterator[str]:
     if inspect.isclass(value):
         for name, member in vars(value).items():
             public = not name.startswith("_")
-            if public and (inspect.isfunction(member) or isinstance(member, property | classmethod)):
+            if public and (inspect.isfunction(member) or isinstance(member, property | cached_property | classmethod)):
                 yield from entry(f"{title}.{name}", member, level + 1)
 
 

@@ -692,3 +692,18 @@ def test_groups_that_print_alike_keep_their_own_columns() -> None:
     found = ck.audit(votes, replicates=20, permutations=20)
     assert found.table()["group"] == ["1", "1 (2)"]
     assert {"margin:1", "margin:1 (2)"} <= found.training_table().keys()
+
+
+def test_what_is_handed_out_can_be_changed_without_changing_the_audit() -> None:
+    found = ck.audit(ck.Comparisons(["a", "b"] * 4, ["b", "a"] * 4, group=["x", "y"] * 4), replicates=20)
+    before = found.to_json()
+    found.to_dict()["groups"].clear()
+    found.table()["gap"].clear()
+    columns = found.training_table()
+    columns["weight"][:] = 0
+    columns["tie"][:] = True
+    assert found.to_json() == before
+    with pytest.raises(ValueError, match="read-only"):
+        found.fits.scores[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        found.fits.population.covariance[0, 0] = 1

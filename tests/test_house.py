@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def public() -> list[tuple[str, object]]:
                 if inspect.isclass(value):
                     for method, member in vars(value).items():
                         if not method.startswith("_") and (
-                            inspect.isfunction(member) or isinstance(member, property | classmethod)
+                            inspect.isfunction(member) or isinstance(member, property | cached_property | classmethod)
                         ):
                             found[f"{value.__module__}.{value.__qualname__}.{method}"] = member
     return sorted(found.items())

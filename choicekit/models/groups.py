@@ -15,7 +15,7 @@ from choicekit.kernels import luce
 from choicekit.models.luce import Pairs, Ties, count_pairs, fit_pairs
 from choicekit.outcomes import Fit, NotConverged
 from choicekit.profiles import Comparisons
-from choicekit.profiles._columns import Label
+from choicekit.profiles._columns import Label, frozen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -130,7 +130,7 @@ class GroupFits:
     heldout: tuple[tuple[float, float], ...]
     _cells: _Cells = field(repr=False)
 
-    @property
+    @cached_property
     def scores(self) -> Floats:
         """The groups' scores ``[g, m]``.
 
@@ -138,7 +138,7 @@ class GroupFits:
         >>> bradley_terry_by_group(votes, prior=1.0, pooling=1.0).scores.round(2).tolist()
         [[0.34, -0.34], [-0.34, 0.34]]
         """
-        return np.stack([fit.scores for fit in self.fits])
+        return frozen(np.stack([fit.scores for fit in self.fits]))
 
     @property
     def exchangeable(self) -> str:
