@@ -150,13 +150,23 @@ class _Page:
     def _row(self, row: Sequence[str], widths: Sequence[int], labels: int, style: str) -> None:
         cells = []
         for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            text = self._text(cell)
-            text.truncate(width, overflow="ellipsis")
+            text = self._text(_cropped(cell, width))
             text.align("left" if place < labels else "right", width)
             cells.append(text)
         line = self._text(" " * _INDENT, style=style) + self._text(" " * _GUTTER).join(cells)
         line.rstrip()
         self._console.print(line, no_wrap=True, overflow="crop")
+
+
+def _cropped(cell: str, width: int) -> str:
+    """A cell that fits, what is too long losing its middle: crossed labels differ at either end."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(cell) <= width:
+        return cell
+    tail = (width - 1) // 2
+    end = set_cell_size(cell[::-1], tail)[::-1].lstrip()
+    return f"{set_cell_size(cell, width - 1 - tail).rstrip()}…{end}"
 
 
 def _fitted(wanted: Sequence[int], least: Sequence[int], free: int) -> list[int]:
