@@ -43,15 +43,9 @@ def true_gaps(people: domains.Population, beta: float) -> tuple[tuple[object, ..
 
 def plainly(fits: GroupFits, rng: np.random.Generator) -> Iterator[GroupScores]:
     """Voters resampled within groups, with the variances as chosen and the priors where they are."""
-    cells = fits._cells
-    owner = cells.unit_groups()
-    names = fits.alternatives
+    cells, names = fits._cells, fits.alternatives
     for _ in range(REPLICATES):
-        times = np.zeros(cells.units)
-        for group in range(cells.groups):
-            units = np.flatnonzero(owner == group)
-            np.add.at(times, rng.choice(units, len(units)), 1)
-        count, won = cells.tally(times[cells.unit])
+        count, won = cells.tally(cells.resampled(rng))
         scores = models.groups._refit(cells.pairs, count.sum(0), won.sum(0), names, fits.prior, None, None).scores
         yield GroupScores(scores, fits._group_scores(count, won, scores, fits.pooling))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,66 +64,91 @@ def _commands() -> Any:
         if context.invoked_subcommand is None:
             click.echo(context.get_help())
 
-    @choicekit.command("audit")
-    @click.argument("file", type=click.Path(path_type=Path))
-    @click.option("--group", multiple=True, metavar="COL", help="Column that says which group a row belongs to.")
-    @click.option("--cross", is_flag=True, help="Cross several group columns into one, instead of auditing each.")
-    @click.option("--voter", metavar="COL", help="Column with the voter (annotator).")
-    @click.option("--context", metavar="COL", help="Column with the prompt; each has alternatives of its own.")
-    @click.option("--winner", metavar="COL", help="Column with the preferred alternative …")
-    @click.option("--loser", metavar="COL", help="… and with the other; or else:")
-    @click.option("--first", metavar="COL", help="column with the first side,")
-    @click.option("--second", metavar="COL", help="with the second side,")
-    @click.option("--outcome", metavar="COL", help="and with what was said;")
-    @click.option("--first-wins", metavar="COL", help="or how often the first side won")
-    @click.option("--second-wins", metavar="COL", help="and the second.")
-    @click.option("--tie", metavar="COL", help="Column that is true where the row is a tie.")
-    @click.option("--weight", metavar="COL", help="Column with how often a row counts.")
-    @click.option("--map", "meaning", multiple=True, metavar="VALUE=MEANING",
-                  help="What an outcome value means: first, second, tie or skip.")  # fmt: skip
-    @click.option("--skip", multiple=True, type=click.Choice(["missing", "self"]),
-                  help="Leave out (and count) rows that lack a label or compare a thing with itself.")  # fmt: skip
-    @click.option("--voters", type=click.Path(path_type=Path), metavar="FILE",
-                  help="Table with one row a voter, to take the group columns from.")  # fmt: skip
-    @click.option("--beta", type=float, default=0.1, show_default=True, help="Weight of the KL penalty, in log-odds.")
-    @click.option("--replicates", type=int, default=200, show_default=True, help="Bootstrap refits.")
-    @click.option("--rng", type=int, default=0, show_default=True, help="Seed of everything random.")
-    @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="audit", show_default=True,
-                  help="Folder for report.html, report.json, training.parquet and training.jsonl.")  # fmt: skip
-    def run_audit(file: Path, cross: bool, meaning: Sequence[str], out: Path, **options: Any) -> int:
-        """Audit a table of preferences: CSV, TSV, JSON lines or Parquet, .gz too.
-
-        Columns that are not named are guessed from common names, and the guess is printed.
-        """
-        settings = {name: options.pop(name) for name in ("beta", "replicates", "rng")}
-        reading = ingest.read_comparisons(
-            file, **{**options, "group": list(options["group"]), "meaning": dict(_meaning(entry) for entry in meaning)}
-        )
-        names = list(reading.comparisons.partitions)
-        if cross and len(names) < 2:
-            raise click.UsageError("--cross needs at least two --group columns")
-        for chosen in [names] if cross else [[name] for name in names] or [[]]:
-            one = reading.comparisons.grouped_by(*chosen) if chosen else reading.comparisons
-            several = len(names) > 1 and not cross
-            _report(one, reading.report, out / "-".join(chosen) if several else out, settings)
-        return 0
-
-    @choicekit.command("demo")
-    @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="audit-demo", show_default=True,
-                  help="Folder for the report.")  # fmt: skip
-    def run_demo(out: Path) -> int:
-        """Audit a simulated population whose true gaps are known, and print them beside the estimates."""
-        population = domains.three_groups()
-        votes = population.sample(voters=_DEMO_VOTERS, comparisons=_DEMO_COMPARISONS, rng=0)
-        print(
-            f"A simulated population: {_DEMO_VOTERS} voters in three groups (60 %, 30 %, and a minority\n"
-            f"of 10 % with other values) compare {_DEMO_COMPARISONS} pairs each of six ways to answer.\n"
-            "The truth is known, so it stands beside the estimates.\n"
-        )
-        _report(votes, None, out, {"beta": 0.1, "replicates": 200, "rng": 0}, true_gaps(population, 0.1))
-        return 0
-
+    choicekit.command("audit")(_options(click)(_audit))
+    folder = click.Path(path_type=Path, file_okay=False)
+    demo_out = click.option(
+        "--out", type=folder, default="audit-demo", show_default=True, help="Folder for the report."
+    )
+    choicekit.command("demo")(demo_out(_demo))
     return choicekit
+
+
+def _options(click: Any) -> Callable[[Any], Any]:
+    """The argument and options of ``audit``, in the order of its help."""
+    listed: dict[str, dict[str, Any]] = {
+        "--group": {"multiple": True, "metavar": "COL", "help": "Column that says which group a row belongs to."},
+        "--cross": {"is_flag": True, "help": "Cross several group columns into one, instead of auditing each."},
+    }
+    columns = {
+        "voter": "Column with the voter (annotator).",
+        "context": "Column with the prompt; each has alternatives of its own.",
+        "winner": "Column with the preferred alternative …",
+        "loser": "… and with the other; or else:",
+        "first": "column with the first side,",
+        "second": "with the second side,",
+        "outcome": "and with what was said;",
+        "first-wins": "or how often the first side won",
+        "second-wins": "and the second.",
+        "tie": "Column that is true where the row is a tie.",
+        "weight": "Column with how often a row counts.",
+    }
+    listed |= {f"--{name}": {"metavar": "COL", "help": said} for name, said in columns.items()}
+    listed |= {
+        "--map": {"multiple": True, "metavar": "VALUE=MEANING",
+                  "help": "What an outcome value means: first, second, tie or skip."},
+        "--skip": {"multiple": True, "type": click.Choice(["missing", "self"]),
+                   "help": "Leave out (and count) rows that lack a label or compare a thing with itself."},
+        "--voters": {"type": click.Path(path_type=Path), "metavar": "FILE",
+                     "help": "Table with one row a voter, to take the group columns from."},
+        "--beta": {"type": float, "default": 0.1, "show_default": True,
+                   "help": "Weight of the KL penalty, in log-odds."},
+        "--replicates": {"type": int, "default": 200, "show_default": True, "help": "Bootstrap refits."},
+        "--rng": {"type": int, "default": 0, "show_default": True, "help": "Seed of everything random."},
+        "--out": {"type": click.Path(path_type=Path, file_okay=False), "default": "audit", "show_default": True,
+                  "help": "Folder for report.html, report.json, training.parquet and training.jsonl."},
+    }  # fmt: skip
+
+    def decorate(function: Any) -> Any:
+        for name, settings in reversed(listed.items()):
+            function = click.option(name, "meaning" if name == "--map" else name[2:].replace("-", "_"), **settings)(
+                function
+            )
+        return click.argument("file", type=click.Path(path_type=Path))(function)
+
+    return decorate
+
+
+def _audit(file: Path, cross: bool, meaning: Sequence[str], out: Path, **options: Any) -> int:
+    """Audit a table of preferences: CSV, TSV, JSON lines or Parquet, .gz too.
+
+    Columns that are not named are guessed from common names, and the guess is printed.
+    """
+    settings = {name: options.pop(name) for name in ("beta", "replicates", "rng")}
+    options["group"] = list(options["group"])
+    reading = ingest.read_comparisons(file, **options, meaning=dict(_meaning(entry) for entry in meaning))
+    names = list(reading.comparisons.partitions)
+    if cross and len(names) < 2:
+        raise ValueError("--cross: needed at least two --group columns to cross")
+    for chosen in [names] if cross else [[name] for name in names] or [[]]:
+        one = reading.comparisons.grouped_by(*chosen) if chosen else reading.comparisons
+        own_folder = len(names) > 1 and not cross
+        _report(
+            one, reading.report, out / re.sub(r"[^\w.-]+", "_", chosen[0]).lstrip(".") if own_folder else out, settings
+        )
+    return 0
+
+
+def _demo(out: Path) -> int:
+    """Audit a simulated population whose true gaps are known, and print them beside the estimates."""
+    population = domains.three_groups()
+    votes = population.sample(voters=_DEMO_VOTERS, comparisons=_DEMO_COMPARISONS, rng=0)
+    print(
+        f"A simulated population: {_DEMO_VOTERS} voters in three groups (60 %, 30 %, and a minority\n"
+        f"of 10 % with other values) compare {_DEMO_COMPARISONS} pairs each of six ways to answer.\n"
+        "The truth is known, so it stands beside the estimates.\n"
+    )
+    _report(votes, None, out, {"beta": 0.1, "replicates": 200, "rng": 0}, true_gaps(population, 0.1))
+    return 0
 
 
 def true_gaps(population: domains.Population, beta: float) -> dict[str, float]:

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 
 from choicekit import evidence, report
 from choicekit.document import Findings
-from choicekit.evidence import Layout, Measured, Progress, Uncertainty
+from choicekit.evidence import Progress
 from choicekit.ingest import ReadReport
-from choicekit.models import GroupFits, bradley_terry_by_group
+from choicekit.models import bradley_terry_by_group
 from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import Label
 
@@ -82,7 +82,7 @@ def audit(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Audit:
+class Audit(Findings):
     """What an audit found. Everything in print is in :meth:`to_dict`, whose form ``report.json`` documents.
 
     ``comparisons`` have their alternatives told apart by context; ``fits`` are the groups' fits, ``frame`` the layout
@@ -94,16 +94,6 @@ class Audit:
     >>> found
     Audit(1800 comparisons, 3 groups, worst under the pooled reward: 'minority')
     """
-
-    comparisons: Comparisons
-    fits: GroupFits
-    frame: Layout
-    measured: Measured
-    drawn: Uncertainty
-    beta: float
-    level: float
-    own_reference: bool
-    source: ReadReport | None
 
     def __repr__(self) -> str:
         worst = f", worst under the pooled reward: {self.worst_group!r}" if len(self.fits.groups) > 1 else ""
@@ -208,7 +198,7 @@ class Audit:
     def _document(self) -> dict[str, Any]:
         from choicekit import __version__
 
-        return Findings(**{name: getattr(self, name) for name in self.__dataclass_fields__}).document(__version__)
+        return self._in_full(__version__)
 
 
 def _lines(value: Any) -> str:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What an audit has, on its way to the document: the fields of :class:`choicekit.Audit`."""
+    """What an audit has, and how it is written down; :class:`choicekit.Audit` is this with ways to hand it out."""
 
     comparisons: Comparisons
     fits: GroupFits
@@ -34,7 +34,7 @@ class Findings:
     own_reference: bool
     source: ReadReport | None
 
-    def document(self, version: str) -> dict[str, Any]:
+    def _in_full(self, version: str) -> dict[str, Any]:
         """The document, whose schema is ``choicekit/report/audit.schema.json``."""
         heterogeneity, groups = self._heterogeneity(), self._groups()
         return {

@@ -624,7 +624,9 @@ def test_what_the_reading_noted_is_passed_on(tmp_path: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("beta", [0.01, 0.1, 5.0])
 def test_extreme_data_still_give_a_document(votes: ck.Comparisons, beta: float) -> None:
-    sound(run(votes, **FEW, beta=beta))
+    document = sound(run(votes, **FEW, beta=beta))
+    assert document["settings"]["beta"] == beta
+    assert len(document["groups"]) == max(1, len(votes.groups))
 
 
 # --- Real data ----------------------------------------------------------------------------------------------------

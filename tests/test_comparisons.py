@@ -14,25 +14,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labels import column, said
 
 import choicekit as ck
 
 NAN = float("nan")
 Columns = dict[str, Any]
-
-
-def said(votes: ck.Comparisons) -> list[tuple[Any, Any, bool, float]]:
-    """The rows as (winner, loser, tie, weight), in labels."""
-    return [
-        (votes.alternatives[a], votes.alternatives[b], tie, weight)
-        for a, b, tie, weight in zip(
-            votes.winner.tolist(), votes.loser.tolist(), votes.tie.tolist(), votes.weight.tolist(), strict=True
-        )
-    ]
-
-
-def column(codes: Any, labels: Any) -> list[Any]:
-    return [labels[code] for code in codes.tolist()]
 
 
 # --- Construction -------------------------------------------------------------------------------------------------

@@ -15,26 +15,11 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from labels import column, said
 
-from choicekit import Comparisons, ingest
+from choicekit import ingest
 from choicekit.ingest import Reading, read_comparisons, read_table, write_table
 from choicekit.ingest.roles import OTHERS, OUTCOMES, SIDES, WINNER_LOSER
-
-Said = list[tuple[Any, Any, bool, float]]
-
-
-def said(votes: Comparisons) -> Said:
-    """The rows as (winner, loser, tie, weight), in labels."""
-    return [
-        (votes.alternatives[a], votes.alternatives[b], tie, weight)
-        for a, b, tie, weight in zip(
-            votes.winner.tolist(), votes.loser.tolist(), votes.tie.tolist(), votes.weight.tolist(), strict=True
-        )
-    ]
-
-
-def column(codes: Any, labels: Any) -> list[Any]:
-    return [labels[code] for code in codes.tolist()]
 
 
 def adds_up(reading: Reading) -> None:

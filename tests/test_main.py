@@ -70,6 +70,13 @@ def test_several_groupings_are_audited_in_turn_and_crossed_on_request(here: Path
     assert [group["group"] for group in groups] == ["x × f", "x × m", "y × f", "y × m"]
 
 
+def test_a_column_cannot_name_a_folder_outside_the_output(here: Path) -> None:
+    (here / "votes.csv").write_text(votes().replace("winner,loser,voter,group,sex", "winner,loser,voter,../group,sex"))
+    assert street.main(["audit", "votes.csv", "--group", "../group", "--group", "sex", "--out", "deep/out", *FAST]) == 0
+    assert sorted(os.listdir("deep")) == ["out"]
+    assert sorted(os.listdir("deep/out")) == ["_group", "sex"]
+
+
 def test_beta_and_rng_reach_the_audit(here: Path) -> None:
     (here / "votes.csv").write_text(votes())
     for out, extra in (("one", []), ("two", ["--rng", "7"]), ("three", ["--beta", "2"])):
