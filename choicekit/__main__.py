@@ -110,9 +110,8 @@ def _options(click: Any) -> Callable[[Any], Any]:
 
     def decorate(function: Any) -> Any:
         for name, settings in reversed(listed.items()):
-            function = click.option(name, "meaning" if name == "--map" else name[2:].replace("-", "_"), **settings)(
-                function
-            )
+            parameter = "meaning" if name == "--map" else name[2:].replace("-", "_")
+            function = click.option(name, parameter, **settings)(function)
         return click.argument("file", type=click.Path(path_type=Path))(function)
 
     return decorate
@@ -131,10 +130,10 @@ def _audit(file: Path, cross: bool, meaning: Sequence[str], out: Path, **options
         raise ValueError("--cross: needed at least two --group columns to cross")
     for chosen in [names] if cross else [[name] for name in names] or [[]]:
         one = reading.comparisons.grouped_by(*chosen) if chosen else reading.comparisons
-        own_folder = len(names) > 1 and not cross
-        _report(
-            one, reading.report, out / re.sub(r"[^\w.-]+", "_", chosen[0]).lstrip(".") if own_folder else out, settings
-        )
+        folder = out
+        if len(names) > 1 and not cross:
+            folder = out / re.sub(r"[^\w.-]+", "_", chosen[0]).lstrip(".")
+        _report(one, reading.report, folder, settings)
     return 0
 
 
