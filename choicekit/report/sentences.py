@@ -85,7 +85,7 @@ def was_read(document: Document) -> list[str]:
     >>> data = {"comparisons": 9, "weight": 9.0, "ties": 2.0, "alternatives": 4, "voters": 3, "groups": None,
     ...         "contexts": None, "group_column": None}
     >>> was_read({"data": data, "source": None})
-    ['9 comparisons (2 of them ties) of 4 alternatives by 3 voters.']
+    ['9 comparisons (2 of them tied) of 4 alternatives by 3 voters.']
     """
     data, source = document["data"], document["source"]
     return [_data(data, source), *_rows(source)]
