@@ -54,8 +54,8 @@ def _about_groups(heterogeneity: dict[str, Any] | None, fits: GroupFits) -> list
             (
                 "no difference shown",
                 "The groups are not shown to differ more than shuffled groups do "
-                f"(p = {heterogeneity['p_value']:.2f}). The gaps are no evidence that anyone is failed, and no evidence "
-                "that nobody is.",
+                f"(p = {heterogeneity['p_value']:.2f}). The gaps are no evidence that anyone is failed, and no "
+                "evidence that nobody is.",
             )
         )
     if fits.pooling == 0:

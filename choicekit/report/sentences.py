@@ -95,7 +95,7 @@ def _data(data: Row, source: Row | None) -> str:
     weighted = abs(data["weight"] - data["comparisons"]) > 1e-9
     said = counted(data["comparisons"], "weighted comparison" if weighted else "comparison")
     inner = [f"total weight {count(data['weight'])}"] if weighted else []
-    inner += [f"{count(data['ties'])} of {'that' if weighted else 'them'} ties"] if data["ties"] else []
+    inner += [f"{count(data['ties'])} of {'that' if weighted else 'them'} tied"] if data["ties"] else []
     said += f" ({', '.join(inner)})" if inner else ""
     said += f" of {counted(data['alternatives'], 'alternative')}"
     said += f" by {counted(data['voters'], 'voter')}" if data["voters"] else ""
