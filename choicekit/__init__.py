@@ -1,8 +1,9 @@
 """Social choice for AI alignment: from preference data to a fair aggregate to a training loss."""
 
 from choicekit import alignment, domains, ingest, models, rules, welfare
-from choicekit.outcomes import Fit, Lottery, NoFiniteEstimate, NotConverged, Policy, Scores
-from choicekit.profiles import Approvals, Comparisons, Margins, Rankings, Utilities
+from choicekit.models import Fit
+from choicekit.outcomes import Lottery, NoFiniteEstimate, NotConverged, Policy, Scores
+from choicekit.profiles import Approvals, Comparisons, Margins, PairCounts, Rankings, Utilities
 
 # Last: the function takes the place of the room it lives in.
 from choicekit.audit import Audit, audit  # isort: skip
@@ -18,6 +19,7 @@ __all__ = [
     "Margins",
     "NoFiniteEstimate",
     "NotConverged",
+    "PairCounts",
     "Policy",
     "Rankings",
     "Scores",

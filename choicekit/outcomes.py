@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from statistics import NormalDist
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,6 @@ Floats = NDArray[np.float64]
 
 #: Scores closer than this, relative to the largest, count as equal (welfare sums are exact to about 1e-15).
 TIE_TOLERANCE = 1e-9
-
-_LARGEST_COVARIANCE = 5_000
 
 
 class NotConverged(RuntimeError):
@@ -128,99 +124,6 @@ class Policy:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.probabilities, dtype=dtype, copy=copy)
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A fitted Bradley–Terry model: P(a beats b) = 1 / (1 + exp(scores[b] − scores[a])).
-
-    ``scores[m]`` are log-strengths in the order of ``alternatives``, with mean zero. ``residual`` is the largest
-    violation of the score equations: over alternatives, |expected wins − wins| per comparison (with a prior, of the
-    penalised equations). ``loglik`` is the log-likelihood (ties as half a win each way) without the prior.
-    ``prior`` is the variance of the Gaussian prior, ``None`` for maximum likelihood.
-
-    >>> import choicekit as ck
-    >>> from choicekit import models
-    >>> fit = models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"]))
-    >>> [round(score, 4) for score in fit.scores.tolist()], fit.converged
-    ([0.5493, -0.5493], True)
-    """
-
-    alternatives: tuple[Label, ...]
-    scores: Floats
-    loglik: float
-    converged: bool
-    iterations: int
-    residual: float
-    prior: float | None
-    comparisons: float
-    _first: NDArray[np.int64] = field(repr=False)
-    _second: NDArray[np.int64] = field(repr=False)
-    _count: Floats = field(repr=False)
-
-    @property
-    def winners(self) -> tuple[Label, ...]:
-        """The labels with the highest score.
-
-        >>> Fit(("a", "b"), np.array([1.0, -1.0]), 0.0, True, 1, 0.0, None, 1.0, *[np.zeros(0)] * 3).winners
-        ('a',)
-        """
-        return winners(self.alternatives, self.scores)
-
-    @cached_property
-    def covariance(self) -> Floats:
-        """The covariance ``[m, m]`` of the scores in the mean-zero gauge, from the Fisher information.
-
-        With H the information (the comparison graph's Laplacian with weights n·p·(1−p)): the pseudo-inverse of H
-        for maximum likelihood, and the inverse of H + I/prior projected on mean zero with a prior. It treats
-        comparisons as independent given the scores. Raises ``ValueError`` above 5,000 alternatives.
-
-        Three wins to one between two alternatives: the difference has variance 1/(4·¾·¼) = 4/3, each score a
-        quarter of that.
-
-        >>> import choicekit as ck
-        >>> from choicekit import models
-        >>> fit = models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"]))
-        >>> fit.covariance.round(6).tolist()
-        [[0.333333, -0.333333], [-0.333333, 0.333333]]
-        """
-        size = len(self.scores)
-        if size > _LARGEST_COVARIANCE:
-            raise ValueError(
-                f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is "
-                f"{_LARGEST_COVARIANCE}. Fit the alternatives of interest alone"
-            )
-        probability = 1 / (1 + np.exp(self.scores[self._second] - self.scores[self._first]))
-        weight = self._count * probability * (1 - probability)
-        information = np.zeros((size, size))
-        np.subtract.at(information, (self._first, self._second), weight)
-        information += information.T
-        information[np.diag_indices(size)] = -information.sum(1)
-        # The constant vector is an eigenvector that the gauge leaves out: give it a curvature like the others', and
-        # take its part off the inverse again, so that nothing cancels whatever the weights.
-        precision = 0.0 if self.prior is None else 1 / self.prior
-        curvature = max(float(np.trace(information)) / size, precision, 1e-300)
-        mean = np.full((size, size), 1 / size)
-        inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
-        covariance: Floats = (inverse - mean / (precision / curvature + 1)) / curvature
-        covariance.flags.writeable = False
-        return covariance
-
-    def interval(self, level: float = 0.95) -> Floats:
-        """Normal intervals ``[m, 2]`` for the scores at the given level, in the mean-zero gauge.
-
-        Raises ``ValueError`` unless 0 < level < 1.
-
-        >>> import choicekit as ck
-        >>> from choicekit import models
-        >>> fit = models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"]))
-        >>> fit.interval(0.95).round(3).tolist()
-        [[-0.582, 1.681], [-1.681, 0.582]]
-        """
-        if not 0 < level < 1:
-            raise ValueError(f"interval: the level must lie between 0 and 1, got {level}; 0.95 is usual")
-        half: Floats = NormalDist().inv_cdf((1 + level) / 2) * np.sqrt(np.diag(self.covariance))
-        return np.stack([self.scores - half, self.scores + half], axis=1)
 
 
 def no_finite_estimate(components: tuple[tuple[Label, ...], ...], ways_out: str) -> NoFiniteEstimate:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.kernels import luce
+from choicekit.models.fit import Fit
 from choicekit.models.luce import Pairs, Ties, count_pairs, fit_pairs
-from choicekit.outcomes import Fit, NotConverged
+from choicekit.outcomes import NotConverged
 from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import Label, frozen
 

@@ -12,15 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit import graphs
 from choicekit.kernels import luce
-from choicekit.outcomes import Fit, NotConverged, no_finite_estimate
+from choicekit.models.fit import Fit
+from choicekit.outcomes import NotConverged, no_finite_estimate
 from choicekit.profiles import Comparisons
-from choicekit.profiles._columns import Label
+from choicekit.profiles._columns import Label, frozen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Ties = Literal["half", "drop"]
 
 _LARGEST_DENSE = 2_000
+_LARGEST_COVARIANCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -111,21 +113,55 @@ def fit_pairs(
     scores, iterations, residual = luce.newton(
         pairs.first, pairs.second, pairs.count, pairs.won, middle, precision, begin, tolerance, limit
     )
-    scores = scores - scores.mean()
-    scores.flags.writeable = False
+    scores = frozen(scores - scores.mean())
     return Fit(
+        model="bradley_terry",
         alternatives=alternatives,
         scores=scores,
-        loglik=float(luce.loglik(pairs.first, pairs.second, pairs.count, pairs.won, scores)),
+        effects={},
         converged=bool(residual <= tolerance),
         iterations=int(iterations),
         residual=float(residual),
         prior=prior,
         comparisons=float(pairs.count.sum()),
-        _first=pairs.first,
-        _second=pairs.second,
-        _count=pairs.count,
+        _likelihood=PairLikelihood(pairs, scores, prior),
     )
+
+
+@dataclass(frozen=True)
+class PairLikelihood:
+    """The likelihood of counted pairs at fitted scores."""
+
+    pairs: Pairs
+    scores: Floats
+    prior: float | None
+
+    def loglik(self) -> float:
+        pairs = self.pairs
+        return float(luce.loglik(pairs.first, pairs.second, pairs.count, pairs.won, self.scores))
+
+    def covariance(self) -> Floats:
+        """The pseudo-inverse of the information; with a prior, the inverse of information + 1/prior, centred."""
+        size = len(self.scores)
+        if size > _LARGEST_COVARIANCE:
+            raise ValueError(
+                f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is "
+                f"{_LARGEST_COVARIANCE}. Fit the alternatives of interest alone"
+            )
+        pairs = self.pairs
+        probability = 1 / (1 + np.exp(self.scores[pairs.second] - self.scores[pairs.first]))
+        weight = pairs.count * probability * (1 - probability)
+        information = np.zeros((size, size))
+        np.subtract.at(information, (pairs.first, pairs.second), weight)
+        information += information.T
+        information[np.diag_indices(size)] = -information.sum(1)
+        # The constant vector is an eigenvector that the gauge leaves out: give it a curvature like the others', and
+        # take its part off the inverse again, so that nothing cancels whatever the weights.
+        precision = 0.0 if self.prior is None else 1 / self.prior
+        curvature = max(float(np.trace(information)) / size, precision, 1e-300)
+        mean = np.full((size, size), 1 / size)
+        inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
+        return np.asarray((inverse - mean / (precision / curvature + 1)) / curvature, np.float64)
 
 
 def count_pairs(comparisons: Comparisons, ties: Ties = "half") -> Pairs:

@@ -2,5 +2,6 @@
 
 from choicekit.profiles.ballots import Approvals, Margins, Rankings, Utilities
 from choicekit.profiles.comparisons import Comparisons
+from choicekit.profiles.counts import PairCounts
 
-__all__ = ["Approvals", "Comparisons", "Margins", "Rankings", "Utilities"]
+__all__ = ["Approvals", "Comparisons", "Margins", "PairCounts", "Rankings", "Utilities"]

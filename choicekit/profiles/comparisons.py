@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import frames
-from choicekit.profiles._columns import Codes, Column, Floats, Label, encode, frozen, is_missing, listed, numbers
+from choicekit.profiles._columns import Codes, Column, Floats, Label, encode, frozen, is_missing, listed, numbers, short
 from choicekit.profiles.ballots import Margins
+from choicekit.profiles.counts import By, PairCounts, count
 
 Partition = tuple[Codes, tuple[Label, ...]]
 
@@ -24,7 +25,8 @@ class Comparisons:
     ``winner`` and ``loser`` are columns of hashable labels of equal length; where ``tie`` is true the two are only
     "the two sides". ``weight`` is how often a row counts (default 1). ``voter``, ``group`` and ``context`` (the
     prompt) are columns of labels. ``group`` may also be a mapping ``{name: column}``: several partitions of the
-    rows, of which :meth:`grouped_by` picks one or crosses some.
+    rows, of which :meth:`grouped_by` picks one or crosses some. ``order`` says which of the two was shown first (or
+    played at home): 1 where the row's winner was, -1 where its loser was, 0 where neither or not known.
 
     Labels become codes once. After construction ``alternatives``, ``voters``, ``groups`` and ``contexts`` hold the
     labels and ``winner``, ``loser``, ``voter``, ``group`` and ``context`` the codes (``None`` where not given), all
@@ -51,6 +53,7 @@ class Comparisons:
     groups: tuple[Label, ...]
     context: Codes | None
     contexts: tuple[Label, ...]
+    order: NDArray[np.int8] | None
     partitions: Mapping[str, Partition]
 
     def __init__(
@@ -63,6 +66,7 @@ class Comparisons:
         voter: Column | None = None,
         group: Column | Mapping[str, Column] | None = None,
         context: Column | None = None,
+        order: ArrayLike | Column | None = None,
     ) -> None:
         first, second = listed("winner", winner), listed("loser", loser)
         rows = len(first)
@@ -80,6 +84,7 @@ class Comparisons:
             )
         who, voters = _optional("voter", voter, rows)
         where, contexts = _optional("context", context, rows)
+        shown = _signs("order", order, rows)
         columns = group if isinstance(group, Mapping) else {} if group is None else {"group": group}
         partitions: dict[str, Partition] = {}
         for name, column in columns.items():
@@ -88,7 +93,8 @@ class Comparisons:
             partitions[name] = (frozen(found), labels)
         self._set(
             alternatives=alternatives, winner=codes[:rows].copy(), loser=codes[rows:].copy(), tie=ties,
-            weight=weights, voter=who, voters=voters, context=where, contexts=contexts, partitions=partitions,
+            weight=weights, voter=who, voters=voters, context=where, contexts=contexts, order=shown,
+            partitions=partitions,
         )  # fmt: skip
 
     def _set(self, *, partitions: Mapping[str, Partition], **values: Any) -> None:
@@ -125,6 +131,7 @@ class Comparisons:
         voter: str | None = None,
         group: str | Sequence[str] | None = None,
         context: str | None = None,
+        order: str | None = None,
     ) -> Comparisons:
         """Comparisons from named columns of any frame that Narwhals reads (pandas, Polars, PyArrow, DuckDB, …).
 
@@ -138,7 +145,7 @@ class Comparisons:
         Comparisons(2 rows, 3 alternatives, 1 voters)
         """
         group_names = [group] if isinstance(group, str) else list(group or ())
-        wanted = [winner, loser, weight, tie, voter, context, *group_names]
+        wanted = [winner, loser, weight, tie, voter, context, order, *group_names]
         got = frames.columns(frame, [name for name in wanted if name is not None])
         return cls(
             got[winner],
@@ -148,6 +155,7 @@ class Comparisons:
             voter=None if voter is None else got[voter],
             group={name: got[name] for name in group_names} or None,
             context=None if context is None else got[context],
+            order=None if order is None else got[order],
         )
 
     def grouped_by(self, *names: str) -> Comparisons:
@@ -198,6 +206,17 @@ class Comparisons:
         labels = tuple((self.contexts[arm // size], self.alternatives[arm % size]) for arm in arms.tolist())
         rows = len(self)
         return self._with(alternatives=labels, winner=codes[:rows].copy(), loser=codes[rows:].copy())
+
+    def counts(self, *by: By) -> PairCounts:
+        """How often each pair met and who won: one cell a pair, or a pair with each of what is named.
+
+        ``by`` may name ``"voter"``, ``"group"`` (the partition in force) and ``"order"``. Raises ``KeyError`` for a
+        column that the comparisons do not have.
+
+        >>> Comparisons(["a", "a", "b"], ["b", "b", "a"]).counts().won.tolist()
+        [2]
+        """
+        return count(self, by)
 
     def to_margins(self) -> Margins:
         """The weight of preferences for a over b minus that for b over a; ties count for neither.
@@ -257,3 +276,15 @@ def _booleans(name: str, values: ArrayLike | Iterable[Any] | None, rows: int) ->
     if bad:
         raise ValueError(f"{name}: needed true or false in each row, got {found[bad[0]]!r} in row {bad[0]}")
     return np.array(found, dtype=np.bool_)
+
+
+def _signs(name: str, values: ArrayLike | Iterable[Any] | None, rows: int) -> NDArray[np.int8] | None:
+    if values is None:
+        return None
+    given = np.asarray(listed(name, values))  # type: ignore[arg-type]
+    if given.shape != (rows,) or given.dtype.kind not in "iufb" or not np.isin(given, (-1, 0, 1)).all():
+        raise ValueError(
+            f"{name}: needed {rows} numbers among -1, 0 and 1 (1 where the winner was shown first), one a row; "
+            f"got {short(given.ravel().tolist(), 4)}"
+        )
+    return given.astype(np.int8)
