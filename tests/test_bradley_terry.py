@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 import choicekit as ck
 from choicekit import ingest, models
 from choicekit.models import luce as module
+from choicekit.profiles import comparisons as comparisons_module
 
 Rows = list[Row]
 
@@ -552,7 +553,7 @@ def test_many_alternatives_are_counted_by_sorting(monkeypatch: pytest.MonkeyPatc
     tie = rng.random(len(a)) < 0.2
     votes = ck.Comparisons(a, b, weight=weight, tie=tie)
     sparse, sparse_pairs = models.bradley_terry(votes), module.count_pairs(votes)
-    monkeypatch.setattr(module, "_LARGEST_DENSE", 10_000)
+    monkeypatch.setattr(comparisons_module, "_LARGEST_DENSE", 10_000)
     dense, dense_pairs = models.bradley_terry(votes), module.count_pairs(votes)
     np.testing.assert_allclose(sparse.scores, dense.scores, atol=1e-8)
     for name in ("first", "second", "count", "won"):
@@ -566,7 +567,7 @@ def test_many_alternatives_are_counted_by_sorting(monkeypatch: pytest.MonkeyPatc
 def test_both_ways_of_counting_agree(rows: Rows) -> None:
     dense = fit(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_LARGEST_DENSE", 0)
+        patch.setattr(comparisons_module, "_LARGEST_DENSE", 0)
         np.testing.assert_allclose(fit(rows).scores, dense.scores, atol=1e-9)
         np.testing.assert_allclose(fit(rows, prior=1.0, ties="drop").loglik, fit(rows, prior=1.0, ties="drop").loglik)
 
@@ -605,8 +606,8 @@ def test_a_prior_that_is_no_variance_is_refused(prior: float) -> None:
 
 
 def test_unknown_ties_are_refused() -> None:
-    with pytest.raises(ValueError, match="ties must be 'half' or 'drop', got 'davidson'"):
-        fit([(0, 1, 1.0, True)], ties="davidson")
+    with pytest.raises(ValueError, match="ties must be 'half', 'drop', 'davidson' or 'rao_kupper', got 'thirds'"):
+        fit([(0, 1, 1.0, True)], ties="thirds")
 
 
 def test_nothing_left_once_ties_are_dropped() -> None:

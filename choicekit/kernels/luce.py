@@ -6,6 +6,8 @@ with ``won[e]`` of those for the first (a tie is half a win each way).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,24 +16,7 @@ from choicekit.kernels._jit import jit
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-
-@jit
-def count_dense(winner: Ints, loser: Ints, tie: Bools, weight: Floats, size: int) -> tuple[Floats, Floats]:
-    """Tallies ``count, won`` over all pairs, at ``first * size + second``."""
-    count = np.zeros(size * size)
-    won = np.zeros(size * size)
-    for row in range(len(winner)):
-        a, b = winner[row], loser[row]
-        share = 0.5 if tie[row] else 1.0
-        if a < b:
-            cell = a * size + b
-        else:
-            cell = b * size + a
-            share = 1.0 - share
-        count[cell] += weight[row]
-        won[cell] += weight[row] * share
-    return count, won
+Codes = NDArray[Any]
 
 
 @jit
@@ -62,42 +47,60 @@ def loglik(first: Ints, second: Ints, count: Floats, won: Floats, scores: Floats
 
 
 @jit
-def _laplacian(first: Ints, second: Ints, weight: Floats, precision: float, vector: Floats) -> Floats:
+def _laplacian(first: Codes, second: Codes, weight: Any, precision: float, vector: Floats) -> Floats:
+    """(Laplacian + precision·I) · vector; quickest where edges are sorted by ``first``."""
     out = precision * vector
-    for e in range(len(first)):
-        flow = weight[e] * (vector[first[e]] - vector[second[e]])
-        out[first[e]] += flow
-        out[second[e]] -= flow
+    e, edges = 0, len(first)
+    while e < edges:
+        i = first[e]
+        here, flows = vector[i], 0.0
+        while e < edges and first[e] == i:
+            flow = weight[e] * (here - vector[second[e]])
+            flows += flow
+            out[second[e]] -= flow
+            e += 1
+        out[i] += flows
     return out
 
 
 @jit
 def _gradient(
-    first: Ints, second: Ints, count: Floats, won: Floats, centre: Floats, precision: float, scores: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Expected minus observed wins with the prior's pull, curvature a pair, its diagonal, and comparisons met."""
+    first: Codes, second: Codes, count: Any, wins: Floats, centre: Floats, precision: float, scores: Floats,
+    curvature: Any,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Expected minus observed wins with the prior's pull, and the curvature's diagonal; fills ``curvature`` a pair.
+
+    One exponential an alternative rather than one a pair: p = π_i / (π_i + π_j). Scores further than 350 from the
+    middle are taken as 350 from it, where p is 0 or 1 to 1e-150.
+    """
     size = len(scores)
-    gradient = precision * (scores - centre)
-    curvature = np.empty(len(first))
+    middle = 0.5 * (scores.min() + scores.max())
+    strength = np.exp(np.minimum(np.maximum(scores - middle, -350.0), 350.0))
+    gradient = precision * (scores - centre) - wins
     diagonal = np.full(size, precision)
-    met = np.full(size, precision)
-    for e in range(len(first)):
-        i, j = first[e], second[e]
-        p = 1.0 / (1.0 + np.exp(scores[j] - scores[i]))
-        surplus = count[e] * p - won[e]
-        gradient[i] += surplus
-        gradient[j] -= surplus
-        curvature[e] = count[e] * p * (1.0 - p)
-        diagonal[i] += curvature[e]
-        diagonal[j] += curvature[e]
-        met[i] += count[e]
-        met[j] += count[e]
-    return gradient, curvature, diagonal, met
+    e, edges = 0, len(first)
+    while e < edges:
+        i = first[e]
+        mine, expected, bend = strength[i], 0.0, 0.0
+        while e < edges and first[e] == i:
+            j = second[e]
+            share = 1.0 / (mine + strength[j])
+            p, q = mine * share, strength[j] * share
+            both = count[e] * p * q
+            expected += count[e] * p
+            gradient[j] += count[e] * q
+            curvature[e] = both
+            bend += both
+            diagonal[j] += both
+            e += 1
+        gradient[i] += expected
+        diagonal[i] += bend
+    return gradient, diagonal
 
 
 @jit
 def _conjugate_gradient(
-    first: Ints, second: Ints, curvature: Floats, precision: float, diagonal: Floats, target: Floats, accuracy: float
+    first: Codes, second: Codes, curvature: Any, precision: float, diagonal: Floats, target: Floats, accuracy: float
 ) -> Floats:
     """Jacobi-preconditioned solution of (Laplacian + precision·I) x = target to a relative accuracy.
 
@@ -108,7 +111,8 @@ def _conjugate_gradient(
     x = np.zeros(size)
     singular = 1.0 / max(diagonal.sum(), 1e-300) if precision == 0.0 else 0.0
     residual = target - diagonal * (target.sum() * singular)
-    z = residual / np.maximum(diagonal, 1e-300)
+    inverse = 1.0 / np.maximum(diagonal, 1e-300)
+    z = residual * inverse
     direction = z.copy()
     product = residual @ z
     goal = accuracy * accuracy * product
@@ -123,7 +127,7 @@ def _conjugate_gradient(
         x += step * direction
         residual -= step * image
         residual -= diagonal * (residual.sum() * singular)
-        z = residual / np.maximum(diagonal, 1e-300)
+        z = residual * inverse
         renewed = residual @ z
         direction = z + (renewed / product) * direction
         product = renewed
@@ -132,22 +136,31 @@ def _conjugate_gradient(
 
 @jit
 def newton(
-    first: Ints, second: Ints, count: Floats, won: Floats, centre: Floats, precision: float, start: Floats,
+    first: Codes, second: Codes, count: Any, won: Any, centre: Floats, precision: float, start: Floats,
     tolerance: float, limit: int,
 ) -> tuple[Floats, int, float]:  # fmt: skip
     """Maximise log-likelihood − ½·precision·‖scores − centre‖²: scores, iterations, residual.
 
-    Newton's method with conjugate gradients solved as exactly as the residual calls for, steps that change no pair's
-    difference by more than 2 and are halved while the objective falls. The residual is max |gradient| per comparison
-    met (plus precision).
+    Newton's method, with conjugate gradients solved as exactly as the residual calls for. No step changes a pair's
+    difference by more than 1.5: along such a step the curvature n·p·(1−p) changes by at most exp(±1.5), so the
+    objective cannot fall, and no line search is needed. The residual is max |gradient| per comparison met (plus
+    precision).
     """
+    size = len(start)
     scores = start.copy()
+    wins, met = np.zeros(size), np.full(size, precision)
+    for e in range(len(first)):
+        i, j = first[e], second[e]
+        wins[i] += won[e]
+        wins[j] += count[e] - won[e]
+        met[i] += count[e]
+        met[j] += count[e]
+    curvature = np.empty(len(first), count.dtype)
     residual = np.inf
-    value = loglik(first, second, count, won, scores) - 0.5 * precision * ((scores - centre) ** 2).sum()
     for iteration in range(limit + 1):
-        gradient, curvature, diagonal, met = _gradient(first, second, count, won, centre, precision, scores)
+        gradient, diagonal = _gradient(first, second, count, wins, centre, precision, scores, curvature)
         residual = 0.0
-        for i in range(len(scores)):
+        for i in range(size):
             if met[i] > 0.0:
                 residual = max(residual, abs(gradient[i]) / met[i])
         if residual <= tolerance or iteration == limit:
@@ -156,20 +169,84 @@ def newton(
         step = _conjugate_gradient(first, second, curvature, precision, diagonal, -gradient, accuracy)
         if precision == 0.0:
             step -= step.mean()
-        longest = 0.0
-        for e in range(len(first)):
-            longest = max(longest, abs(step[first[e]] - step[second[e]]))
-        if longest > 2.0:
-            step *= 2.0 / longest
-        for _ in range(30):
-            trial = scores + step
-            renewed = loglik(first, second, count, won, trial) - 0.5 * precision * ((trial - centre) ** 2).sum()
-            if renewed >= value - 1e-12 * abs(value):
-                break
-            step *= 0.5
-        scores = scores + step
-        value = renewed
+        if step.max() - step.min() > 1.5:
+            longest = 0.0
+            for e in range(len(first)):
+                longest = max(longest, abs(step[first[e]] - step[second[e]]))
+            if longest > 1.5:
+                step *= 1.5 / longest
+        scores += step
     return scores, limit, residual
+
+
+@jit
+def newton_apart(
+    first: Codes, second: Codes, count: Floats, won: Floats, label: Ints, parts: int, start: Floats, precision: float,
+    tolerance: float, limit: int,
+) -> tuple[Floats, int, float]:  # fmt: skip
+    """:func:`newton` on each part by itself, each with mean zero: scores, most iterations, largest residual.
+
+    ``label[m]`` numbers the parts; edges lie within parts and are sorted by them.
+    """
+    size = len(label)
+    begin = np.zeros(parts + 1, np.int64)
+    for a in range(size):
+        begin[label[a] + 1] += 1
+    for part in range(parts):
+        begin[part + 1] += begin[part]
+    member, place = np.empty(size, np.int64), np.empty(size, np.int64)
+    cursor = begin.copy()
+    for a in range(size):
+        place[a] = cursor[label[a]] - begin[label[a]]
+        member[cursor[label[a]]] = a
+        cursor[label[a]] += 1
+    scores = np.zeros(size)
+    most, worst = 0, 0.0
+    at = 0
+    for part in range(parts):
+        stop = at
+        while stop < len(first) and label[first[stop]] == part:
+            stop += 1
+        if stop > at:
+            mine = member[begin[part] : begin[part + 1]]
+            found, iterations, residual = newton(
+                place[first[at:stop]], place[second[at:stop]], count[at:stop], won[at:stop], np.zeros(len(mine)),
+                precision, start[mine], tolerance, limit,
+            )  # fmt: skip
+            scores[mine] = found - found.mean()
+            most, worst = max(most, iterations), max(worst, residual)
+        at = stop
+    return scores, most, worst
+
+
+@jit
+def connected(first: Codes, second: Codes, count: Floats, won: Floats, size: int, sweeps: int) -> bool:
+    """Whether everybody can be reached from alternative 0 through wins, and through losses, in a few sweeps.
+
+    Ties count as both. False may also mean that the sweeps were too few.
+    """
+    for way in range(2):
+        reached = np.zeros(size, np.bool_)
+        reached[0] = True
+        found = 1
+        for _ in range(sweeps):
+            before = found
+            for e in range(len(first)):
+                i, j = first[e], second[e]
+                if reached[i] != reached[j]:
+                    forward = won[e] > 0.0
+                    backward = count[e] - won[e] > 0.0
+                    if way == 1:
+                        forward, backward = backward, forward
+                    if (reached[i] and forward) or (reached[j] and backward):
+                        reached[i] = True
+                        reached[j] = True
+                        found += 1
+            if found in (size, before):
+                break
+        if found < size:
+            return False
+    return True
 
 
 @jit

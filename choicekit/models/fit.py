@@ -115,7 +115,7 @@ class Fit:
     ``prior`` the variance of the Gaussian prior, ``None`` for maximum likelihood. ``residual`` is the largest
     violation of the score equations: over parameters, |expected − observed| per comparison.
     ``errors`` says where the covariance comes from. ``components[m]`` numbers the parts that were fitted apart, each
-    with mean zero, where that was asked for.
+    with mean zero, where that was asked for. ``features`` are the names of the effects of comparison features.
 
     >>> import choicekit as ck
     >>> from choicekit import models
@@ -135,6 +135,7 @@ class Fit:
     comparisons: float
     errors: str = "information"
     components: NDArray[np.int64] | None = None
+    features: tuple[str, ...] = ()
     _likelihood: Likelihood = field(repr=False, kw_only=True)
     _replaced: Floats | None = field(default=None, repr=False, kw_only=True)
 

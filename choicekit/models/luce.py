@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import graphs
 from choicekit.kernels import luce
-from choicekit.models.fit import Fit
+from choicekit.models import design, effects
+from choicekit.models.fit import Fit, Model
 from choicekit.outcomes import NotConverged, no_finite_estimate
-from choicekit.profiles import Comparisons
+from choicekit.profiles import Comparisons, PairCounts
 from choicekit.profiles._columns import Label, frozen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Ties = Literal["half", "drop"]
+Ties = Literal["half", "drop", "davidson", "rao_kupper"]
+Parts = Literal["together", "separate"]
 
-_LARGEST_DENSE = 2_000
 _LARGEST_COVARIANCE = 5_000
+_WAYS_OUT = (
+    "a prior (prior=1.0), more comparisons across them, one component alone, or each for itself (parts='separate')"
+)
 
 
 @dataclass(frozen=True)
 class Pairs:
     """How often each unordered pair met, and how often its first won: ``first[e] < second[e]``, ``count``, ``won``."""
 
-    first: Ints
-    second: Ints
+    first: NDArray[Any]
+    second: NDArray[Any]
     count: Floats
     won: Floats
 
 
 def bradley_terry(
-    comparisons: Comparisons,
+    comparisons: Comparisons | PairCounts,
     *,
     prior: float | None = None,
     ties: Ties = "half",
+    order: bool = False,
+    features: Mapping[str, ArrayLike | Mapping[Label, float]] | None = None,
+    comparison_features: Mapping[str, ArrayLike] | None = None,
+    parts: Parts = "together",
+    start: Fit | None = None,
     tolerance: float = 1e-10,
     limit: int = 100,
 ) -> Fit:
@@ -47,22 +57,37 @@ def bradley_terry(
 
     Parameters
     ----------
-    comparisons : the data; weights count as repeated rows, voters and groups are not used.
-    prior : variance of independent N(0, prior) priors on the scores, or ``None`` for maximum likelihood.
-    ties : ``"half"`` counts a tie as half a win each way, ``"drop"`` leaves ties out.
+    comparisons : the data, or their counts; weights count as repeated rows, voters and groups are not used.
+    prior : variance of independent N(0, prior) priors on the scores (or on the coefficients of ``features``), the
+        order effect and the coefficients of comparison features; ``None`` for maximum likelihood.
+    ties : ``"half"`` counts a tie as half a win each way, ``"drop"`` leaves ties out. With π = e^s, ``"davidson"``
+        is P(a beats b) = π_a / (π_a + π_b + ν√(π_a π_b)), the tie having ν√(π_a π_b) for its share, and
+        ``"rao_kupper"`` is P(a beats b) = π_a / (π_a + θ π_b) with θ ≥ 1, the tie having the rest.
+    order : estimate what being shown first adds to the log-odds; the comparisons must say which was
+        (``Comparisons(order=…)``).
+    features : properties of the alternatives, ``{name: values}`` with a value for each in the order of
+        ``alternatives``, or a mapping from label to value. The scores are then Σ coefficient · property.
+    comparison_features : properties of the single comparison, ``{name: [n] values}``, the winner's less the loser's
+        (its length less the other's, say); they enter the log-odds beside the scores (style control).
+    parts : ``"separate"`` fits each strongly connected component for itself (with a prior: each connected one), to
+        the comparisons within it, and gives each mean zero: :attr:`Fit.components` numbers them. Comparisons of
+        alternatives in different contexts (:meth:`Comparisons.by_context`) are fitted in one call that way.
+    start : a fit to begin at, over the same alternatives.
     tolerance : bound on :attr:`Fit.residual`, |expected − observed wins| per comparison.
     limit : the number of Newton steps after which to give up.
 
-    Returns a :class:`~choicekit.outcomes.Fit` with mean-zero scores.
+    Returns a :class:`~choicekit.models.Fit` with mean-zero scores.
 
     Raises
     ------
     NoFiniteEstimate : without a prior, where the graph of wins is not strongly connected (Ford 1957): some score
-        would be infinite, or the scale between parts unknown. The message names the components.
+        would be infinite, or the scale between parts unknown. The message names the components. Also where features,
+        the order or the ties separate the outcomes.
     NotConverged : the tolerance was not met; carries the partial fit.
-    ValueError : a prior that is not a positive number, or nothing left to fit.
+    ValueError : a prior that is not a positive number, nothing left to fit, features that do not fit the data.
 
-    Source: Zermelo 1929 (doi:10.1007/BF01180541); Bradley and Terry 1952 (doi:10.2307/2334029).
+    Source: Zermelo 1929 (doi:10.1007/BF01180541); Bradley and Terry 1952 (doi:10.2307/2334029); Davidson 1970
+    (doi:10.1080/01621459.1970.10481082); Rao and Kupper 1967 (doi:10.1080/01621459.1967.10482901).
 
     >>> votes = Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"])
     >>> bradley_terry(votes).scores.round(4).tolist()       # ± ½ ln 3
@@ -73,19 +98,19 @@ def bradley_terry(
     choicekit.outcomes.NoFiniteEstimate: no finite maximum-likelihood estimate exists: ...
     >>> bradley_terry(Comparisons(["a"], ["b"]), prior=1.0).winners
     ('a',)
+    >>> tied = Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"], tie=[False, False, True, False])
+    >>> round(bradley_terry(tied, ties="davidson").tie_parameter, 4)      # ν = tie/√(win·loss) = 1/√2
+    0.7071
     """
-    if prior is not None and not (isinstance(prior, int | float | np.number) and 0 < prior < math.inf):
-        raise ValueError(f"bradley_terry: prior must be a positive variance or None, got {prior!r}")
-    if ties not in ("half", "drop"):
-        raise ValueError(f"bradley_terry: ties must be 'half' or 'drop', got {ties!r}")
-    pairs = count_pairs(comparisons, ties)
-    size = len(comparisons.alternatives)
-    if prior is None:
-        components = win_components(pairs, size)
-        if len(components) > 1:
-            named = tuple(tuple(comparisons.alternatives[a] for a in part) for part in components)
-            raise no_finite_estimate(named, "a prior (prior=1.0), more comparisons across them, or one component alone")
-    fit = fit_pairs(pairs, comparisons.alternatives, prior=prior, tolerance=tolerance, limit=limit)
+    _check(comparisons, prior, ties, order, features, comparison_features, parts)
+    begin = None if start is None else _start(start, comparisons.alternatives)
+    if ties in ("half", "drop") and not (order or features or comparison_features):
+        pairs = _tallied(comparisons, ties)
+        fit = (_fit_apart if parts == "separate" else _fit_together)(
+            pairs, comparisons.alternatives, prior, begin, tolerance, limit
+        )
+    else:
+        fit = _fit_effects(comparisons, prior, ties, order, features, comparison_features, begin, tolerance, limit)
     if not fit.converged:
         raise NotConverged(
             f"bradley_terry: residual {fit.residual:.1e} after {fit.iterations} steps, above the tolerance "
@@ -93,6 +118,78 @@ def bradley_terry(
             fit,
         )
     return fit
+
+
+def _check(
+    comparisons: Comparisons | PairCounts, prior: float | None, ties: str, order: bool, features: object,
+    comparison_features: object, parts: str,
+) -> None:  # fmt: skip
+    if prior is not None and not (isinstance(prior, int | float | np.number) and 0 < prior < math.inf):
+        raise ValueError(f"bradley_terry: prior must be a positive variance or None, got {prior!r}")
+    if ties not in ("half", "drop", "davidson", "rao_kupper"):
+        raise ValueError(f"bradley_terry: ties must be 'half', 'drop', 'davidson' or 'rao_kupper', got {ties!r}")
+    if parts not in ("together", "separate"):
+        raise ValueError(f"bradley_terry: parts must be 'together' or 'separate', got {parts!r}")
+    if parts == "separate" and (ties in ("davidson", "rao_kupper") or order or features or comparison_features):
+        raise ValueError("bradley_terry: parts='separate' goes with ties='half' or 'drop' and without effects")
+    if order and comparisons.order is None:
+        raise ValueError(
+            "bradley_terry: an order effect needs to know which of the two was shown first; give "
+            "Comparisons(order=…), 1 where the winner was, -1 where the loser was (of counts: count by 'order')"
+        )
+    if comparison_features and not isinstance(comparisons, Comparisons):
+        raise ValueError("bradley_terry: comparison_features belong to single rows; pass Comparisons, not their counts")
+
+
+def _start(start: Fit, alternatives: tuple[Label, ...]) -> Floats:
+    if start.alternatives != alternatives:
+        raise ValueError("bradley_terry: start must be a fit over the same alternatives, in the same order")
+    return start.scores
+
+
+def _fit_together(
+    pairs: Pairs, alternatives: tuple[Label, ...], prior: float | None, start: Floats | None, tolerance: float,
+    limit: int,
+) -> Fit:  # fmt: skip
+    size = len(alternatives)
+    if prior is None and not luce.connected(pairs.first, pairs.second, pairs.count, pairs.won, size, 8):
+        components = win_components(pairs, size)
+        if len(components) > 1:
+            named = tuple(tuple(alternatives[a] for a in part) for part in components)
+            raise no_finite_estimate(named, _WAYS_OUT)
+    begin = _win_rates(pairs, size) if start is None and prior is None else start
+    return fit_pairs(pairs, alternatives, prior=prior, start=begin, tolerance=tolerance, limit=limit)
+
+
+def _win_rates(pairs: Pairs, size: int) -> Floats:
+    """Log-odds of winning, half a win and half a loss added: near the fit where everybody meets everybody."""
+    won = np.bincount(pairs.first, pairs.won, size) + np.bincount(pairs.second, pairs.count - pairs.won, size)
+    met = np.bincount(pairs.first, pairs.count, size) + np.bincount(pairs.second, pairs.count, size)
+    small = 0.5 * np.minimum(met, 1.0) + 1e-300
+    rates = np.log((won + small) / (met - won + small))
+    return np.asarray(rates - rates.mean(), np.float64)
+
+
+def _fit_apart(
+    pairs: Pairs, alternatives: tuple[Label, ...], prior: float | None, start: Floats | None, tolerance: float,
+    limit: int,
+) -> Fit:  # fmt: skip
+    size = len(alternatives)
+    if prior is None:
+        members = win_components(pairs, size)
+        label = np.empty(size, np.int64)
+        for part, found in enumerate(members):
+            label[found] = part
+    else:
+        label = graphs.components(pairs.first, pairs.second, size, strong=False)[1]
+    inside = label[pairs.first] == label[pairs.second]
+    order = np.argsort(label[pairs.first[inside]], kind="stable")
+    kept = Pairs(*(column[inside][order] for column in (pairs.first, pairs.second, pairs.count, pairs.won)))
+    scores, iterations, residual = luce.newton_apart(
+        kept.first, kept.second, kept.count, kept.won, label, int(label.max()) + 1,
+        np.zeros(size) if start is None else start, 0.0 if prior is None else 1 / prior, tolerance, limit,
+    )  # fmt: skip
+    return _fit(kept, alternatives, scores, iterations, residual, prior, tolerance, label)
 
 
 def fit_pairs(
@@ -113,28 +210,36 @@ def fit_pairs(
     scores, iterations, residual = luce.newton(
         pairs.first, pairs.second, pairs.count, pairs.won, middle, precision, begin, tolerance, limit
     )
-    scores = frozen(scores - scores.mean())
+    return _fit(pairs, alternatives, scores - scores.mean(), iterations, residual, prior, tolerance, None)
+
+
+def _fit(
+    pairs: Pairs, alternatives: tuple[Label, ...], scores: Floats, iterations: int, residual: float,
+    prior: float | None, tolerance: float, components: Ints | None,
+) -> Fit:  # fmt: skip
     return Fit(
         model="bradley_terry",
         alternatives=alternatives,
-        scores=scores,
+        scores=frozen(scores),
         effects={},
         converged=bool(residual <= tolerance),
         iterations=int(iterations),
         residual=float(residual),
         prior=prior,
         comparisons=float(pairs.count.sum()),
-        _likelihood=PairLikelihood(pairs, scores, prior),
+        components=components,
+        _likelihood=PairLikelihood(pairs, scores, prior, components),
     )
 
 
 @dataclass(frozen=True)
 class PairLikelihood:
-    """The likelihood of counted pairs at fitted scores."""
+    """The likelihood of counted pairs at fitted scores, in components that were fitted apart or as a whole."""
 
     pairs: Pairs
     scores: Floats
     prior: float | None
+    components: Ints | None = None
 
     def loglik(self) -> float:
         pairs = self.pairs
@@ -143,47 +248,124 @@ class PairLikelihood:
     def covariance(self) -> Floats:
         """The pseudo-inverse of the information; with a prior, the inverse of information + 1/prior, centred."""
         size = len(self.scores)
-        if size > _LARGEST_COVARIANCE:
-            raise ValueError(
-                f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is "
-                f"{_LARGEST_COVARIANCE}. Fit the alternatives of interest alone"
+        refuse_large(size)
+        if self.components is None:
+            return pair_covariance(self.pairs, self.scores, self.prior)
+        out = np.zeros((size, size))
+        for part in range(int(self.components.max()) + 1):
+            members = np.flatnonzero(self.components == part)
+            place = np.zeros(size, np.int64)
+            place[members] = np.arange(len(members))
+            mine = self.components[self.pairs.first] == part
+            own = Pairs(
+                *(column[mine] for column in (self.pairs.first, self.pairs.second, self.pairs.count, self.pairs.won))
             )
-        pairs = self.pairs
-        probability = 1 / (1 + np.exp(self.scores[pairs.second] - self.scores[pairs.first]))
-        weight = pairs.count * probability * (1 - probability)
-        information = np.zeros((size, size))
-        np.subtract.at(information, (pairs.first, pairs.second), weight)
-        information += information.T
-        information[np.diag_indices(size)] = -information.sum(1)
-        # The constant vector is an eigenvector that the gauge leaves out: give it a curvature like the others', and
-        # take its part off the inverse again, so that nothing cancels whatever the weights.
-        precision = 0.0 if self.prior is None else 1 / self.prior
-        curvature = max(float(np.trace(information)) / size, precision, 1e-300)
-        mean = np.full((size, size), 1 / size)
-        inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
-        return np.asarray((inverse - mean / (precision / curvature + 1)) / curvature, np.float64)
+            local = replace(own, first=place[own.first], second=place[own.second])
+            out[np.ix_(members, members)] = pair_covariance(local, self.scores[members], self.prior)
+        return out
 
 
-def count_pairs(comparisons: Comparisons, ties: Ties = "half") -> Pairs:
-    """Tally comparisons over unordered pairs: densely for few alternatives, by sorting for many."""
-    size = len(comparisons.alternatives)
-    weight = np.where(comparisons.tie, 0.0, comparisons.weight) if ties == "drop" else comparisons.weight
-    if not weight.any():
-        raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
-    if size <= _LARGEST_DENSE:
-        count, won = luce.count_dense(comparisons.winner, comparisons.loser, comparisons.tie, weight, size)
-        cells = np.flatnonzero(count)
-        count, won = count[cells], won[cells]
+def refuse_large(size: int) -> None:
+    """Dense matrices have a limit."""
+    if size > _LARGEST_COVARIANCE:
+        raise ValueError(
+            f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is "
+            f"{_LARGEST_COVARIANCE}. Fit the alternatives of interest alone"
+        )
+
+
+def pair_covariance(pairs: Pairs, scores: Floats, prior: float | None) -> Floats:
+    """The covariance of mean-zero scores from the information, a Laplacian with weights n·p·(1 − p)."""
+    size = len(scores)
+    probability = 1 / (1 + np.exp(scores[pairs.second] - scores[pairs.first]))
+    weight = pairs.count * probability * (1 - probability)
+    information = np.zeros((size, size))
+    np.subtract.at(information, (pairs.first, pairs.second), weight)
+    information += information.T
+    information[np.diag_indices(size)] = -information.sum(1)
+    # The constant vector is an eigenvector that the gauge leaves out: give it a curvature like the others', and
+    # take its part off the inverse again, so that nothing cancels whatever the weights.
+    precision = 0.0 if prior is None else 1 / prior
+    curvature = max(float(np.trace(information)) / size, precision, 1e-300)
+    mean = np.full((size, size), 1 / size)
+    inverse = np.linalg.inv((information + precision * np.eye(size)) / curvature + mean)
+    return np.asarray((inverse - mean / (precision / curvature + 1)) / curvature, np.float64)
+
+
+def _fit_effects(
+    comparisons: Comparisons | PairCounts, prior: float | None, ties: Ties, order: bool,
+    features: Mapping[str, ArrayLike | Mapping[Label, float]] | None,
+    comparison_features: Mapping[str, ArrayLike] | None, start: Floats | None, tolerance: float, limit: int,
+) -> Fit:  # fmt: skip
+    built = design.cells(comparisons, ties, order, features, comparison_features)
+    cells, names = built.cells, built.names
+    if prior is None and cells.free:
+        met = _as_pairs(cells)
+        components = win_components(met, cells.size)
+        if len(components) > 1:
+            named = tuple(tuple(comparisons.alternatives[a] for a in part) for part in components)
+            raise no_finite_estimate(named, _WAYS_OUT)
+    found = effects.maximise(cells, prior, start, tolerance, limit)
+    if prior is None or cells.model:
+        effects.refuse_separation(cells, found.at, prior)
+    at = found.at
+    scores = at.scores if built.properties is None else built.properties @ at.slopes[: built.properties.shape[1]]
+    scores = frozen(np.asarray(scores - scores.mean(), np.float64))
+    values = ([at.tie] if cells.model else []) + at.slopes.tolist()
+    model: Model = ties if ties in ("davidson", "rao_kupper") else "bradley_terry"
+    return Fit(
+        model=model,
+        alternatives=comparisons.alternatives,
+        scores=scores,
+        effects=dict(zip(names, values, strict=True)),
+        converged=bool(found.residual <= tolerance),
+        iterations=found.iterations,
+        residual=found.residual,
+        prior=prior,
+        comparisons=float(cells.count.sum()),
+        features=tuple(comparison_features or ()),
+        _likelihood=design.CellLikelihood(built, at, prior),
+    )
+
+
+def _as_pairs(cells: effects.Cells) -> Pairs:
+    return Pairs(cells.first, cells.second, cells.count, cells.won + 0.5 * cells.tied)
+
+
+def count_pairs(comparisons: Comparisons | PairCounts, ties: Ties = "half") -> Pairs:
+    """Tally comparisons over unordered pairs, a tie as half a win each way or (``"drop"``) not at all."""
+    pairs = _tallied(comparisons, ties)
+    return replace(pairs, first=pairs.first.astype(np.int64), second=pairs.second.astype(np.int64))
+
+
+def _tallied(comparisons: Comparisons | PairCounts, ties: Ties) -> Pairs:
+    """The same with codes as narrow as they come."""
+    if isinstance(comparisons, Comparisons):
+        first, second, won, lost, tied = comparisons.tally()
     else:
-        first_won = comparisons.winner < comparisons.loser
-        low = np.minimum(comparisons.winner, comparisons.loser)
-        cells, cell = np.unique(low * size + np.maximum(comparisons.winner, comparisons.loser), return_inverse=True)
-        share = np.where(comparisons.tie, 0.5, first_won)
-        count = np.asarray(np.bincount(cell, weight), np.float64)
-        won = np.asarray(np.bincount(cell, weight * share), np.float64)
-        met = count > 0
-        cells, count, won = cells[met], count[met], won[met]
-    return Pairs(cells // size, cells % size, count, won)
+        first, second, won, lost, tied = _merged(comparisons)
+    count = won + lost
+    if ties != "drop" and len(tied):
+        won, count = won + 0.5 * tied, count + tied
+    met = count > 0
+    if not met.all():
+        first, second, won, count = first[met], second[met], won[met], count[met]
+    if not len(count):
+        raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
+    return Pairs(first, second, count, won)
+
+
+def _merged(counts: PairCounts) -> tuple[NDArray[Any], NDArray[Any], Floats, Floats, Floats]:
+    """One cell a pair, whatever else the counts tell apart."""
+    if counts.voter is None and counts.group is None and counts.order is None:
+        won, lost, tied = (column.astype(np.float64) for column in (counts.won, counts.lost, counts.tied))
+        return counts.first, counts.second, won, lost, tied
+    size = len(counts.alternatives)
+    keys, cell = np.unique(counts.first * size + counts.second, return_inverse=True)
+    won, lost, tied = (
+        np.bincount(cell, column, len(keys)).astype(np.float64) for column in (counts.won, counts.lost, counts.tied)
+    )
+    return keys // size, keys % size, won, lost, tied
 
 
 def win_components(pairs: Pairs, size: int) -> list[list[int]]:
@@ -196,7 +378,6 @@ def win_components(pairs: Pairs, size: int) -> list[list[int]]:
     crossing = label[source] != label[target]
     for a, b in np.unique(np.stack([label[source], label[target]])[:, crossing], axis=1).T.tolist():
         ahead[b].add(a)
-    members: list[list[int]] = [[] for _ in range(parts)]
-    for alternative, part in enumerate(label.tolist()):
-        members[part].append(alternative)
+    by_part = np.argsort(label, kind="stable")
+    members = [found.tolist() for found in np.split(by_part, np.cumsum(np.bincount(label, minlength=parts))[:-1])]
     return [members[part] for part in TopologicalSorter(ahead).static_order()]

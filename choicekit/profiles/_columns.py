@@ -20,6 +20,15 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
+def smallest(size: int) -> type[np.unsignedinteger[Any]]:
+    """The smallest type that holds the codes 0 … size − 1.
+
+    >>> smallest(256).__name__, smallest(257).__name__
+    ('uint8', 'uint16')
+    """
+    return np.uint8 if size <= 2**8 else np.uint16 if size <= 2**16 else np.uint32
+
+
 def is_missing(value: object) -> bool:
     """Whether a label is None, NaN, NaT or pandas' NA.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -11,11 +12,30 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import frames
-from choicekit.profiles._columns import Codes, Column, Floats, Label, encode, frozen, is_missing, listed, numbers, short
+from choicekit.kernels import counting
+from choicekit.profiles._columns import (
+    Codes,
+    Column,
+    Floats,
+    Label,
+    encode,
+    frozen,
+    is_missing,
+    listed,
+    numbers,
+    short,
+    smallest,
+)
 from choicekit.profiles.ballots import Margins
 from choicekit.profiles.counts import By, PairCounts, count
 
 Partition = tuple[Codes, tuple[Label, ...]]
+Tally = tuple[NDArray[np.int32], NDArray[np.int32], Floats, Floats, Floats]
+# How many alternatives a square table, and one counted by blocks of _TABLE cells, is made for.
+_LARGEST_DENSE = 1_500
+_LARGEST_BLOCKED = 16_384
+_TABLE = 1 << 17
+_STORED = ("_winner", "_loser", "_tie", "_weight")
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -43,10 +63,6 @@ class Comparisons:
     """
 
     alternatives: tuple[Label, ...]
-    winner: Codes
-    loser: Codes
-    tie: NDArray[np.bool_]
-    weight: Floats
     voter: Codes | None
     voters: tuple[Label, ...]
     group: Codes | None
@@ -55,6 +71,11 @@ class Comparisons:
     contexts: tuple[Label, ...]
     order: NDArray[np.int8] | None
     partitions: Mapping[str, Partition]
+    # What is not given is not stored, and codes are kept in the smallest type that holds them.
+    _winner: NDArray[Any]
+    _loser: NDArray[Any]
+    _tie: NDArray[np.bool_] | None
+    _weight: Floats | None
 
     def __init__(
         self,
@@ -73,15 +94,9 @@ class Comparisons:
         if rows == 0:
             raise ValueError("comparisons: needed at least one row, got none")
         _same_length("loser", len(second), rows)
-        codes, alternatives = _encode_both(first, second)
-        weights = numbers("weight", weight, rows)
-        ties = _booleans("tie", tie, rows)
-        same = np.flatnonzero(codes[:rows] == codes[rows:])
-        if same.size:
-            raise ValueError(
-                f"comparisons: {same.size} rows compare an alternative with itself, the first is row {same[0]} "
-                f"({alternatives[codes[same[0]]]!r}); leave those rows out"
-            )
+        codes, others, alternatives = encode_pair(first, second)
+        weights = None if weight is None else numbers("weight", weight, rows)
+        ties = None if tie is None else _booleans("tie", tie, rows)
         who, voters = _optional("voter", voter, rows)
         where, contexts = _optional("context", context, rows)
         shown = _signs("order", order, rows)
@@ -92,9 +107,8 @@ class Comparisons:
             assert found is not None
             partitions[name] = (frozen(found), labels)
         self._set(
-            alternatives=alternatives, winner=codes[:rows].copy(), loser=codes[rows:].copy(), tie=ties,
-            weight=weights, voter=who, voters=voters, context=where, contexts=contexts, order=shown,
-            partitions=partitions,
+            alternatives=alternatives, _winner=codes, _loser=others, _tie=ties, _weight=weights, voter=who,
+            voters=voters, context=where, contexts=contexts, order=shown, partitions=partitions,
         )  # fmt: skip
 
     def _set(self, *, partitions: Mapping[str, Partition], **values: Any) -> None:
@@ -110,8 +124,44 @@ class Comparisons:
         new._set(**(values | changes))
         return new
 
+    @cached_property
+    def winner(self) -> Codes:
+        """The codes of the winners (of the first of the two sides, where they tied).
+
+        >>> Comparisons(["a", "b"], ["b", "a"]).winner.tolist()
+        [0, 1]
+        """
+        return frozen(self._winner.astype(np.int64))
+
+    @cached_property
+    def loser(self) -> Codes:
+        """The codes of the losers (of the second of the two sides, where they tied).
+
+        >>> Comparisons(["a", "b"], ["b", "a"]).loser.tolist()
+        [1, 0]
+        """
+        return frozen(self._loser.astype(np.int64))
+
+    @cached_property
+    def tie(self) -> NDArray[np.bool_]:
+        """Which rows are ties.
+
+        >>> Comparisons(["a"], ["b"]).tie.tolist()
+        [False]
+        """
+        return frozen(np.zeros(len(self), np.bool_) if self._tie is None else self._tie)
+
+    @cached_property
+    def weight(self) -> Floats:
+        """How often each row counts.
+
+        >>> Comparisons(["a"], ["b"]).weight.tolist()
+        [1.0]
+        """
+        return frozen(np.ones(len(self)) if self._weight is None else self._weight)
+
     def __len__(self) -> int:
-        return len(self.winner)
+        return len(self._winner)
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} rows", f"{len(self.alternatives)} alternatives"]
@@ -205,7 +255,27 @@ class Comparisons:
         arms, codes = np.unique(keys, return_inverse=True)
         labels = tuple((self.contexts[arm // size], self.alternatives[arm % size]) for arm in arms.tolist())
         rows = len(self)
-        return self._with(alternatives=labels, winner=codes[:rows].copy(), loser=codes[rows:].copy())
+        return self._with(alternatives=labels, _winner=codes[:rows].copy(), _loser=codes[rows:].copy())
+
+    def rows(self, chosen: ArrayLike) -> Comparisons:
+        """Some of the rows, by a mask or by numbers; every label stays, whether or not it still occurs.
+
+        Raises ``ValueError`` where no row is chosen, ``IndexError`` for a row that is not there.
+
+        >>> Comparisons(["a", "b"], ["b", "c"]).rows([1]).winner.tolist()
+        [1]
+        """
+        index = np.asarray(chosen)
+        if index.dtype == np.bool_ and index.shape != (len(self),):
+            raise ValueError(f"rows: needed a mask of {len(self)} booleans, got shape {index.shape}")
+        index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        if not index.size:
+            raise ValueError("rows: needed at least one row, got none")
+        columns = {name: getattr(self, name) for name in ("voter", "context", "order", *_STORED)}
+        return self._with(
+            **{name: None if column is None else column[index] for name, column in columns.items()},
+            partitions={name: (codes[index], labels) for name, (codes, labels) in self.partitions.items()},
+        )
 
     def counts(self, *by: By) -> PairCounts:
         """How often each pair met and who won: one cell a pair, or a pair with each of what is named.
@@ -217,6 +287,30 @@ class Comparisons:
         [2]
         """
         return count(self, by)
+
+    def tally(self) -> Tally:
+        """The pairs that met, sorted: ``first < second``, and the weight of ``won``, ``lost`` and ``tied`` rows.
+
+        ``tied`` is empty where the comparisons have no ties at all. The same as :meth:`counts` without its labels.
+
+        >>> first, second, won, lost, tied = Comparisons(["a", "a", "b"], ["b", "b", "a"]).tally()
+        >>> won.tolist(), lost.tolist(), tied.tolist()
+        ([2.0], [1.0], [])
+        """
+        size, rows = len(self.alternatives), len(self)
+        winner, loser = self._winner, self._loser
+        plain = self._tie is None and self._weight is None
+        if plain and size <= _LARGEST_DENSE and size * size <= 16 * rows + 65_536:
+            return *counting.wins_dense(winner, loser, size), np.zeros(0)
+        if plain and size <= _LARGEST_BLOCKED and size * size <= 16 * rows:
+            shift = max(0, (_TABLE // size).bit_length() - 1)
+            return *counting.wins_blocked(winner, loser, size, shift), np.zeros(0)
+        tie = np.zeros(1, np.bool_) if self._tie is None else self._tie
+        weight = np.ones(1) if self._weight is None else self._weight
+        dense = size <= _LARGEST_DENSE and size * size <= 4 * rows + 65_536
+        count = counting.tally_dense if dense else counting.tally_sparse
+        first, second, won, lost, tied = count(winner, loser, tie, weight, size)
+        return first, second, won, lost, np.zeros(0) if self._tie is None else tied
 
     def to_margins(self) -> Margins:
         """The weight of preferences for a over b minus that for b over a; ties count for neither.
@@ -230,6 +324,52 @@ class Comparisons:
         margins = wins - wins.T
         margins[np.abs(margins) <= 1e-12 * (wins + wins.T)] = 0  # what rounding leaves of a tie between real weights
         return Margins(margins, self.alternatives)
+
+
+def encode_pair(
+    first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], tuple[Label, ...]]:
+    """Two columns of labels as codes of one list of labels, in the smallest type; none may be its own opponent."""
+    if _integers(first) and _integers(second):
+        codes, others, alternatives, same = _encode_integer_pair(first, second)  # type: ignore[arg-type]
+    else:
+        both, alternatives = _encode_both(first, second)
+        kind = smallest(len(alternatives))
+        codes, others = both[: len(first)].astype(kind), both[len(first) :].astype(kind)
+        same = int((codes == others).sum())
+    if same:
+        row = int(np.flatnonzero(codes == others)[0])
+        raise ValueError(
+            f"comparisons: {same} rows compare an alternative with itself, the first is row {row} "
+            f"({alternatives[codes[row]]!r}); leave those rows out"
+        )
+    return codes, others, alternatives
+
+
+def _integers(values: list[Any] | NDArray[Any]) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "iu"
+
+
+def _encode_integer_pair(
+    first: NDArray[Any], second: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], tuple[Label, ...], int]:
+    """Integers in a narrow range are counted, others sorted."""
+    if first.dtype != second.dtype or first.dtype.kind == "u":
+        first, second = first.astype(np.int64), second.astype(np.int64)
+    low, high = counting.extent(first, second)
+    span = int(high) - int(low) + 1
+    if span > 8 * len(first) + 1_000:
+        labels, both = np.unique(np.concatenate([first, second]), return_inverse=True)
+        kind = smallest(len(labels))
+        codes, others = both[: len(first)].astype(kind), both[len(first) :].astype(kind)
+        return codes, others, tuple(labels.tolist()), int((codes == others).sum())
+    codes, others, same = counting.shifted(first, second, int(low), np.empty(0, smallest(span)))
+    there = counting.occurring(codes, others, span)
+    present = np.flatnonzero(there)
+    if len(present) < span:
+        new, fewer = np.cumsum(there) - 1, np.empty(0, smallest(len(present)))
+        codes, others = counting.mapped(codes, new, fewer), counting.mapped(others, new, fewer)
+    return codes, others, tuple((present + int(low)).tolist()), same
 
 
 def _encode_both(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> Partition:
@@ -262,10 +402,10 @@ def _optional(name: str, values: Column | None, rows: int) -> tuple[Codes | None
     return codes, labels
 
 
-def _booleans(name: str, values: ArrayLike | Iterable[Any] | None, rows: int) -> NDArray[np.bool_]:
-    if values is None:
-        return np.zeros(rows, np.bool_)
+def _booleans(name: str, values: ArrayLike | Iterable[Any], rows: int) -> NDArray[np.bool_]:
     given = listed(name, values)  # type: ignore[arg-type]
+    if isinstance(given, np.ndarray) and given.dtype == np.bool_ and len(given) == rows:
+        return given.copy()
     found = given.tolist() if isinstance(given, np.ndarray) else given
     if len(found) != rows:
         raise ValueError(f"{name}: needed {rows} booleans, one a row, got {len(found)}")

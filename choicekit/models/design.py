@@ -1,0 +1,179 @@
+"""Comparisons as cells with covariates, and the likelihood of a model with effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from choicekit.kernels import effects as kernels
+from choicekit.models import effects
+from choicekit.models.effects import CODES, Cells, Parameters
+from choicekit.outcomes import NoFiniteEstimate
+from choicekit.profiles import Comparisons, PairCounts
+from choicekit.profiles._columns import Label, short
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Features = Mapping[str, ArrayLike | Mapping[Label, float]]
+
+_LARGEST = 5_000
+
+
+@dataclass(frozen=True)
+class Design:
+    """Cells, the names of the effects, the alternatives' ``properties[m, k]`` where scores are made of them, and the
+    voter of each cell where that was asked for."""
+
+    cells: Cells
+    names: tuple[str, ...]
+    properties: Floats | None = None
+    voter: Ints | None = None
+
+
+def cells(
+    data: Comparisons | PairCounts,
+    ties: str,
+    order: bool,
+    features: Features | None,
+    comparison_features: Mapping[str, ArrayLike] | None,
+    *,
+    voters: bool = False,
+) -> Design:
+    """The cells of a model: rows where they have features of their own, else counts (by order, by voter if asked)."""
+    size = len(data.alternatives)
+    if size > _LARGEST and not features:
+        raise ValueError(
+            f"bradley_terry: {size} alternatives with modelled ties or effects need a dense matrix; the limit is "
+            f"{_LARGEST}. Use ties='half' without effects, or features in place of free scores"
+        )
+    if comparison_features:
+        assert isinstance(data, Comparisons)
+        first, second, outcome, shown, voter = _rows(data, ties)
+    else:
+        first, second, outcome, shown, voter = _counted(data, ties, order, voters)
+    columns: list[Floats] = []
+    names = [] if ties in ("half", "drop") else ["tie"]
+    properties = None
+    if features:
+        properties = np.stack([_property(name, values, data.alternatives) for name, values in features.items()], 1)
+        columns += list((properties[first] - properties[second]).T)
+        names += features
+    if order:
+        columns.append(shown.astype(np.float64))
+        names.append("order")
+    if comparison_features:
+        assert isinstance(data, Comparisons)
+        sign, kept = _signs_kept(data, ties)
+        columns += [sign * _row_feature(name, given, len(data))[kept] for name, given in comparison_features.items()]
+        names += comparison_features
+    if len(set(names)) < len(names):
+        raise ValueError(f"bradley_terry: effects need different names, got {short(names)}")
+    covariates = np.ascontiguousarray(np.stack(columns, 1)) if columns else np.zeros((len(first), 0))
+    model = CODES.get(ties, 0)
+    if model:
+        _refuse_ties(outcome[2], outcome[0] + outcome[1], ties)
+    built = Cells(model, size, first, second, *outcome, covariates, free=not features)
+    return Design(built, tuple(names), properties, voter)
+
+
+def _refuse_ties(tied: Floats, decided: Floats, ties: str) -> None:
+    if not tied.any() or not decided.any():
+        raise NoFiniteEstimate(
+            f"no finite maximum-likelihood estimate exists: ties={ties!r} estimates how common ties are, and of the "
+            f"comparisons {'none is' if not tied.any() else 'every one is'} a tie. Way out: ties='half'",
+            (),
+        )
+
+
+def _rows(data: Comparisons, ties: str) -> tuple[Ints, Ints, tuple[Floats, Floats, Floats], Ints, Ints | None]:
+    """Each row that counts as a cell of its own."""
+    sign, kept = _signs_kept(data, ties)
+    winner, loser, tie, weight = data.winner[kept], data.loser[kept], data.tie[kept], data.weight[kept]
+    zero = np.zeros(len(weight))
+    outcome = (
+        np.where(~tie & (sign > 0), weight, zero), np.where(~tie & (sign < 0), weight, zero),
+        np.where(tie, weight, zero),
+    )  # fmt: skip
+    shown = np.zeros(len(kept), np.int64) if data.order is None else (sign * data.order[kept]).astype(np.int64)
+    voter = None if data.voter is None else data.voter[kept]
+    return np.minimum(winner, loser), np.maximum(winner, loser), outcome, shown, voter
+
+
+def _signs_kept(data: Comparisons, ties: str) -> tuple[Floats, Ints]:
+    """1 where the winner is the first of the pair, else -1, and the rows that count."""
+    counts = data.weight > 0
+    kept = np.flatnonzero(counts & ~data.tie if ties == "drop" else counts)
+    return np.where(data.winner[kept] < data.loser[kept], 1.0, -1.0), kept
+
+
+def _counted(
+    data: Comparisons | PairCounts, ties: str, order: bool, voters: bool
+) -> tuple[Ints, Ints, tuple[Floats, Floats, Floats], Ints, Ints | None]:
+    if isinstance(data, Comparisons):
+        counts = data.counts(*(["voter"] if voters else []), *(["order"] if order else []))  # type: ignore[arg-type]
+    else:
+        counts = data
+    tied = counts.tied.astype(np.float64) * (ties != "drop")
+    outcome = (counts.won.astype(np.float64), counts.lost.astype(np.float64), tied)
+    met = outcome[0] + outcome[1] + tied > 0
+    if not met.any():
+        raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
+    shown = np.zeros(len(counts), np.int64) if counts.order is None else counts.order.astype(np.int64)
+    voter = None if counts.voter is None else counts.voter[met]
+    return (
+        counts.first[met], counts.second[met], (outcome[0][met], outcome[1][met], outcome[2][met]), shown[met], voter,
+    )  # fmt: skip
+
+
+def _property(name: str, values: ArrayLike | Mapping[Label, float], alternatives: tuple[Label, ...]) -> Floats:
+    if isinstance(values, Mapping):
+        lacking = [label for label in alternatives if label not in values]
+        if lacking:
+            raise ValueError(f"bradley_terry: feature {name!r} has no value for {short(lacking, 3)}")
+        values = [values[label] for label in alternatives]
+    return _finite(name, values, len(alternatives), "one an alternative")
+
+
+def _row_feature(name: str, values: ArrayLike, rows: int) -> Floats:
+    return _finite(name, values, rows, "one a comparison")
+
+
+def _finite(name: str, values: ArrayLike, length: int, what: str) -> Floats:
+    array = np.array(values, np.float64)
+    if array.shape != (length,) or not np.isfinite(array).all():
+        found = f"shape {array.shape}" if array.shape != (length,) else "missing or infinite ones"
+        raise ValueError(f"bradley_terry: feature {name!r} needed {length} finite numbers, {what}; got {found}")
+    return array
+
+
+@dataclass(frozen=True)
+class CellLikelihood:
+    """The likelihood of cells at fitted parameters."""
+
+    design: Design
+    at: Parameters
+    prior: float | None
+
+    def loglik(self) -> float:
+        cells, at = self.design.cells, self.at
+        eta = kernels.predictor(cells.first, cells.second, cells.covariates, at.scores, at.slopes)
+        return -float(kernels.value(cells.model, eta, at.tie, cells.won, cells.lost, cells.tied))
+
+    def covariance(self) -> Floats:
+        info = effects.information(self.design.cells, self.at)
+        return self.public(effects.inverse(self.design.cells, info, self.prior))
+
+    def public(self, joint: Floats) -> Floats:
+        """A covariance of the fitted parameters as one of mean-zero scores and the named effects."""
+        cells, properties = self.design.cells, self.design.properties
+        size = cells.size if cells.free else 0
+        shown = [at for at in range(len(joint)) if at != size or cells.model]
+        jacobian = np.eye(len(joint))[shown]
+        if properties is not None:
+            scores = np.zeros((cells.size, len(joint)))
+            scores[:, 1 : 1 + properties.shape[1]] = properties - properties.mean(0)
+            jacobian = np.concatenate([scores, jacobian])
+        return np.asarray(jacobian @ joint @ jacobian.T, np.float64)

@@ -1,0 +1,270 @@
+"""Bradley–Terry with modelled ties, an order effect and features, by Newton's method on all parameters at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicekit import solvers
+from choicekit.kernels import effects
+from choicekit.outcomes import NoFiniteEstimate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: The models' numbers in the kernels.
+CODES = {"bradley_terry": 0, "davidson": 1, "rao_kupper": 2}
+
+# Log-odds beyond which a maximum-likelihood fit is suspected of running off to infinity, and checked.
+_SUSPECT = 12.0
+_LARGEST_CHECK = 2_000_000
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Counted comparisons with their covariates ``[c, k]``, whose slopes are the effects after the tie parameter.
+
+    Where ``free`` is false there are no scores of their own: the covariates alone explain who wins.
+    """
+
+    model: int
+    size: int
+    first: Ints
+    second: Ints
+    won: Floats
+    lost: Floats
+    tied: Floats
+    covariates: Floats
+    free: bool = True
+
+    @property
+    def count(self) -> Floats:
+        return np.asarray(self.won + self.lost + self.tied, np.float64)
+
+
+class Parameters(NamedTuple):
+    """Where a fit stands."""
+
+    scores: Floats
+    tie: float
+    slopes: Floats
+
+
+class Found(NamedTuple):
+    """The end of an iteration."""
+
+    at: Parameters
+    iterations: int
+    residual: float
+
+
+def maximise(cells: Cells, prior: float | None, start: Floats | None, tolerance: float, limit: int) -> Found:
+    """The penalised maximum-likelihood estimate: N(0, prior) on scores and slopes, none on the tie parameter.
+
+    All three models are concave in their parameters (Davidson's in log ν, Rao and Kupper's in log θ), so that a
+    Newton step, halved while the objective rises, finds the one maximum.
+    """
+    precision = 0.0 if prior is None else 1 / prior
+    scores = np.zeros(cells.size) if start is None else np.array(start, np.float64)
+    at = Parameters(scores if cells.free else np.zeros(cells.size), _first_tie(cells), np.zeros(_slopes(cells)))
+    objective = _objective(cells, at, precision)
+    residual = math.inf
+    for iteration in range(limit + 1):
+        gradient, information, met = _derivatives(cells, at, precision)
+        residual = float((np.abs(gradient) / met).max())
+        if residual <= tolerance or iteration == limit:
+            return Found(at, iteration, residual)
+        step = _solve(cells, information, -gradient, precision)
+        size = cells.size if cells.free else 0
+        longest = float(np.abs(_eta(cells, _stepped(cells, Parameters(at.scores * 0, 0.0, at.slopes * 0), step))).max())
+        scale = min(1.0, 4.0 / max(longest, 1e-300), 2.0 / max(abs(float(step[size])), 1e-300))
+        if cells.model == 2 and at.tie + scale * step[size] <= 0.1 * at.tie:
+            scale = 0.9 * at.tie / -float(step[size])
+        for _ in range(40):
+            trial = _stepped(cells, at, scale * step)
+            renewed = _objective(cells, trial, precision)
+            if renewed <= objective + 1e-13 * abs(objective):
+                break
+            scale *= 0.5
+        at, objective = trial, renewed
+    raise AssertionError("the loop returns")
+
+
+def information(cells: Cells, at: Parameters) -> Floats:
+    """Minus the second derivatives of the log-likelihood ``[m + 1 + k, m + 1 + k]``, no prior; without the scores'
+    rows where they are not free."""
+    return _derivatives(cells, at, 0.0)[1]
+
+
+def inverse(cells: Cells, info: Floats, prior: float | None) -> Floats:
+    """The inverse of information and prior, in the gauge where scores have mean zero."""
+    return _inverted(cells, info, 0.0 if prior is None else 1 / prior)
+
+
+def refuse_separation(cells: Cells, at: Parameters, prior: float | None) -> None:
+    """Raise ``NoFiniteEstimate`` where some change of the parameters makes no observed outcome less likely, ever.
+
+    The likelihood then has no maximum. Changes are sought by linear programming, and only where the fit has gone so
+    far that one is suspected.
+    """
+    eta = _eta(cells, at)
+    if np.abs(eta).max() < _SUSPECT and abs(at.tie) < _SUSPECT and (cells.model != 2 or at.tie > 1e-6):
+        return
+    gains = _gains(cells) if prior is None else _gains(cells)[:, _tie_column(cells)][:, None]
+    if gains.size > _LARGEST_CHECK:
+        raise NoFiniteEstimate(
+            "bradley_terry: the fitted log-odds pass 12 and the data are too many to check whether they have a finite "
+            "maximum; pass a prior (prior=1.0)",
+            (),
+        )
+    # the largest total gain in likelihood over directions in a box that lose nowhere
+    total = gains.sum(0)
+    found = solvers.linear_program(
+        -total,
+        at_most=(-gains, np.zeros(len(gains))),
+        equal=(np.zeros((1, gains.shape[1])), np.zeros(1)),
+        bounds=[(-1.0, 1.0)] * gains.shape[1],
+    )
+    if float(total @ found) > 1e-7:
+        raise NoFiniteEstimate(
+            "no finite maximum-likelihood estimate exists: some change of the scores, the tie parameter and the "
+            "effects makes every observed outcome at least as likely, however far it goes (complete or partial "
+            "separation). Ways out: a prior (prior=1.0), fewer features, or more comparisons",
+            (),
+        )
+
+
+def _gains(cells: Cells) -> Floats:
+    """How a change of the parameters changes the log-odds of each observed outcome against each other outcome."""
+    design = _design(cells)
+    tie = np.zeros(design.shape[1])
+    tie[_tie_column(cells)] = 1.0
+    if cells.model == 0:
+        return np.concatenate(
+            [design[cells.won + cells.tied > 0], -design[cells.lost + cells.tied > 0]]
+        )  # a half win is a win and a loss
+    # Davidson: win against loss η, win against tie η/2 − τ; Rao and Kupper: the same in the limit, with η − τ.
+    share = 0.5 if cells.model == 1 else 1.0
+    won, lost, tied = design[cells.won > 0], -design[cells.lost > 0], design[cells.tied > 0]
+    parts = [won, lost] if cells.model == 1 else []
+    parts += [share * won - tie, share * lost - tie, tie - share * tied, tie + share * tied]
+    return np.concatenate(parts)
+
+
+def _tie_column(cells: Cells) -> int:
+    return cells.size if cells.free else 0
+
+
+def _design(cells: Cells) -> Floats:
+    """Rows dη/d(parameters)."""
+    extra = np.concatenate([np.zeros((len(cells.first), 1)), cells.covariates], axis=1)
+    if not cells.free:
+        return extra
+    scores = np.zeros((len(cells.first), cells.size))
+    rows = np.arange(len(cells.first))
+    scores[rows, cells.first] = 1.0
+    scores[rows, cells.second] -= 1.0
+    return np.concatenate([scores, extra], axis=1)
+
+
+def _slopes(cells: Cells) -> int:
+    return int(cells.covariates.shape[1])
+
+
+def _first_tie(cells: Cells) -> float:
+    """The tie parameter that fits the share of ties among equals."""
+    tied, all_of_them = float(cells.tied.sum()), float(cells.count.sum())
+    share = min(max(tied / all_of_them, 1e-6), 1 - 1e-6)
+    if cells.model == 1:
+        return math.log(2 * share / (1 - share))
+    return math.log((1 + share) / (1 - share)) if cells.model == 2 else 0.0
+
+
+def _stepped(cells: Cells, at: Parameters, step: Floats) -> Parameters:
+    size = cells.size if cells.free else 0
+    scores = at.scores + step[:size] if cells.free else at.scores
+    return Parameters(scores, at.tie + float(step[size]), at.slopes + step[size + 1 :])
+
+
+def _eta(cells: Cells, at: Parameters) -> Floats:
+    return effects.predictor(cells.first, cells.second, cells.covariates, at.scores, at.slopes)
+
+
+def _objective(cells: Cells, at: Parameters, precision: float) -> float:
+    loss = effects.value(cells.model, _eta(cells, at), at.tie, cells.won, cells.lost, cells.tied)
+    return float(loss) + 0.5 * precision * float(at.scores @ at.scores + at.slopes @ at.slopes)
+
+
+def _derivatives(cells: Cells, at: Parameters, precision: float) -> tuple[Floats, Floats, Floats]:
+    """Gradient and Hessian of the objective, and what the gradient is compared with: how often each one met."""
+    gradient, met, own, curvature, mixed, corner = effects.derivatives(
+        cells.model, cells.first, cells.second, cells.covariates, cells.won, cells.lost, cells.tied, _eta(cells, at),
+        at.tie, cells.size,
+    )  # fmt: skip
+    extras = len(own)
+    corner[1:, 1:] += precision * np.eye(extras - 1)
+    own = own + np.concatenate([[0.0], precision * at.slopes])
+    if cells.model == 0:
+        corner[0] = corner[:, 0] = 0.0
+        corner[0, 0] = 1.0
+    weight = cells.count
+    reach = np.concatenate([[weight.sum()], weight @ np.abs(cells.covariates)]) + precision
+    if not cells.free:
+        return own, corner, np.maximum(reach, 1e-300)
+    size = cells.size
+    full = np.zeros((size + extras, size + extras))
+    np.add.at(full, (cells.first, cells.second), -curvature)
+    full[:size, :size] += full[:size, :size].T
+    full[np.arange(size), np.arange(size)] = precision - full[:size, :size].sum(1)
+    full[:size, size:], full[size:, :size], full[size:, size:] = mixed, mixed.T, corner
+    slope = np.concatenate([gradient + precision * at.scores, own])
+    return slope, full, np.maximum(np.concatenate([met + precision, reach]), 1e-300)
+
+
+def _gauged(cells: Cells, info: Floats, precision: float) -> tuple[Floats, Floats]:
+    """The information scaled to a unit diagonal, the constant direction given a curvature of its own, and the scale."""
+    full = info.copy()
+    size = cells.size if cells.free else 0
+    if precision:
+        free = np.concatenate([np.arange(size), np.arange(size + 1, len(full))])
+        full[free, free] += precision
+    if size:
+        full[:size, :size] += max(float(np.trace(full[:size, :size])) / size, 1e-300) / size
+    scale = 1 / np.sqrt(np.maximum(np.diag(full), 1e-300))
+    return full * np.outer(scale, scale), scale
+
+
+def _solve(cells: Cells, hessian: Floats, target: Floats, precision: float) -> Floats:
+    """A Newton step; the Hessian has the prior in it already."""
+    scaled, scale = _gauged(cells, hessian, 0.0)
+    try:
+        step = scale * np.linalg.solve(scaled, scale * target)
+    except np.linalg.LinAlgError:
+        step = scale * np.linalg.lstsq(scaled, scale * target, rcond=1e-13)[0]
+    if cells.free and precision == 0.0:
+        step[: cells.size] -= step[: cells.size].mean()
+    return np.asarray(step, np.float64)
+
+
+def _inverted(cells: Cells, info: Floats, precision: float) -> Floats:
+    scaled, scale = _gauged(cells, info, precision)
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] <= 1e-12 * values[-1]:
+        raise ValueError(
+            "bradley_terry: some effects cannot be told apart from each other or from the scores (the information is "
+            "singular); leave a feature out, or pass a prior"
+        )
+    joint = (vectors / values) @ vectors.T * np.outer(scale, scale)
+    if cells.free:
+        size = cells.size
+        centre = np.eye(len(joint))
+        centre[:size, :size] -= 1 / size
+        joint = centre @ joint @ centre.T
+    if cells.model == 0:
+        at = cells.size if cells.free else 0
+        joint[at] = joint[:, at] = 0.0
+    return np.asarray(joint, np.float64)
