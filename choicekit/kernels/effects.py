@@ -141,3 +141,48 @@ def derivatives(
         for other in range(k):
             corner[k, other] = corner[other, k]
     return gradient, met, own, curvature, mixed, corner
+
+
+@jit
+def unit_scores(
+    first: Ints, second: Ints, covariates: Floats, slope: Floats, tie_slope: Floats, unit: Ints, units: int, size: int,
+    free: bool,
+) -> Floats:  # fmt: skip
+    """The derivatives of each unit's likelihood ``[units, parameters]``: of scores (if free), tie and slopes."""
+    offset = size if free else 0
+    out = np.zeros((units, offset + 1 + covariates.shape[1]))
+    for c in range(len(first)):
+        row = out[unit[c]]
+        if free:
+            row[first[c]] += slope[c]
+            row[second[c]] -= slope[c]
+        row[offset] += tie_slope[c]
+        for k in range(covariates.shape[1]):
+            row[offset + 1 + k] += slope[c] * covariates[c, k]
+    return out
+
+
+@jit
+def outer(
+    first: Ints, second: Ints, covariates: Floats, slope: Floats, tie_slope: Floats, weight: Floats, size: int,
+    free: bool,
+) -> Floats:  # fmt: skip
+    """Σ weight · u uᵀ over cells, u being a cell's derivatives."""
+    offset = size if free else 0
+    extras = 1 + covariates.shape[1]
+    out = np.zeros((offset + extras, offset + extras))
+    place, entry = np.empty(extras + 2, np.int64), np.empty(extras + 2)
+    for c in range(len(first)):
+        used = 0
+        if free:
+            place[0], entry[0] = first[c], slope[c]
+            place[1], entry[1] = second[c], -slope[c]
+            used = 2
+        place[used], entry[used] = offset, tie_slope[c]
+        for k in range(covariates.shape[1]):
+            place[used + 1 + k], entry[used + 1 + k] = offset + 1 + k, slope[c] * covariates[c, k]
+        used += extras
+        for a in range(used):
+            for b in range(used):
+                out[place[a], place[b]] += weight[c] * entry[a] * entry[b]
+    return out

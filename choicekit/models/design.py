@@ -24,11 +24,13 @@ _LARGEST = 5_000
 
 @dataclass(frozen=True)
 class Design:
-    """Cells, the names of the effects, the alternatives' ``properties[m, k]`` where scores are made of them, and the
-    voter of each cell where that was asked for."""
+    """Cells, the names of the effects, how ties count, the features as given and as ``properties[m, k]`` of the
+    alternatives where scores are made of them, and the voter of each cell where that was asked for."""
 
     cells: Cells
     names: tuple[str, ...]
+    ties: str
+    given: Features | None = None
     properties: Floats | None = None
     voter: Ints | None = None
 
@@ -76,7 +78,7 @@ def cells(
     if model:
         _refuse_ties(outcome[2], outcome[0] + outcome[1], ties)
     built = Cells(model, size, first, second, *outcome, covariates, free=not features)
-    return Design(built, tuple(names), properties, voter)
+    return Design(built, tuple(names), ties, features or None, properties, voter)
 
 
 def _refuse_ties(tied: Floats, decided: Floats, ties: str) -> None:
@@ -156,6 +158,13 @@ class CellLikelihood:
     design: Design
     at: Parameters
     prior: float | None
+
+    def parameters(self) -> Floats:
+        """Mean-zero scores followed by the named effects."""
+        properties, slopes = self.design.properties, self.at.slopes
+        scores = self.at.scores if properties is None else properties @ slopes[: properties.shape[1]]
+        tie = [self.at.tie] if self.design.cells.model else []
+        return np.concatenate([scores - scores.mean(), tie, slopes])
 
     def loglik(self) -> float:
         cells, at = self.design.cells, self.at

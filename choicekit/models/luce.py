@@ -109,6 +109,7 @@ def bradley_terry(
         fit = (_fit_apart if parts == "separate" else _fit_together)(
             pairs, comparisons.alternatives, prior, begin, tolerance, limit
         )
+        fit = replace(fit, _likelihood=replace(fit._likelihood, ties=ties))  # type: ignore[type-var]
     else:
         fit = _fit_effects(comparisons, prior, ties, order, features, comparison_features, begin, tolerance, limit)
     if not fit.converged:
@@ -157,17 +158,12 @@ def _fit_together(
         if len(components) > 1:
             named = tuple(tuple(alternatives[a] for a in part) for part in components)
             raise no_finite_estimate(named, _WAYS_OUT)
-    begin = _win_rates(pairs, size) if start is None and prior is None else start
+    begin = (
+        luce.win_rates(pairs.first, pairs.second, pairs.count, pairs.won, size)
+        if start is None and prior is None
+        else start
+    )
     return fit_pairs(pairs, alternatives, prior=prior, start=begin, tolerance=tolerance, limit=limit)
-
-
-def _win_rates(pairs: Pairs, size: int) -> Floats:
-    """Log-odds of winning, half a win and half a loss added: near the fit where everybody meets everybody."""
-    won = np.bincount(pairs.first, pairs.won, size) + np.bincount(pairs.second, pairs.count - pairs.won, size)
-    met = np.bincount(pairs.first, pairs.count, size) + np.bincount(pairs.second, pairs.count, size)
-    small = 0.5 * np.minimum(met, 1.0) + 1e-300
-    rates = np.log((won + small) / (met - won + small))
-    return np.asarray(rates - rates.mean(), np.float64)
 
 
 def _fit_apart(
@@ -240,6 +236,7 @@ class PairLikelihood:
     scores: Floats
     prior: float | None
     components: Ints | None = None
+    ties: str = "half"
 
     def loglik(self) -> float:
         pairs = self.pairs
@@ -308,23 +305,21 @@ def _fit_effects(
     found = effects.maximise(cells, prior, start, tolerance, limit)
     if prior is None or cells.model:
         effects.refuse_separation(cells, found.at, prior)
-    at = found.at
-    scores = at.scores if built.properties is None else built.properties @ at.slopes[: built.properties.shape[1]]
-    scores = frozen(np.asarray(scores - scores.mean(), np.float64))
-    values = ([at.tie] if cells.model else []) + at.slopes.tolist()
+    likelihood = design.CellLikelihood(built, found.at, prior)
+    parameters = likelihood.parameters()
     model: Model = ties if ties in ("davidson", "rao_kupper") else "bradley_terry"
     return Fit(
         model=model,
         alternatives=comparisons.alternatives,
-        scores=scores,
-        effects=dict(zip(names, values, strict=True)),
+        scores=frozen(parameters[: cells.size].copy()),
+        effects=dict(zip(names, parameters[cells.size :].tolist(), strict=True)),
         converged=bool(found.residual <= tolerance),
         iterations=found.iterations,
         residual=found.residual,
         prior=prior,
         comparisons=float(cells.count.sum()),
         features=tuple(comparison_features or ()),
-        _likelihood=design.CellLikelihood(built, at, prior),
+        _likelihood=likelihood,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicekit.frames import Coded
+
 Label: TypeAlias = Hashable
 Column: TypeAlias = Iterable[Any]
 Codes: TypeAlias = NDArray[np.int64]
@@ -42,6 +44,8 @@ def is_missing(value: object) -> bool:
 
 def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     """Codes 0, 1, … and the labels they stand for: sorted where they can be, else in order of appearance."""
+    if isinstance(values, Coded):
+        return _recode(name, values)
     given = listed(name, values)
     if isinstance(given, np.ndarray) and given.dtype.kind in "iu" and given.size:
         return _encode_integers(given)
@@ -69,6 +73,17 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
     for code, label in enumerate(ordered):
         new_code[table[label]] = code
     return new_code[found], tuple(ordered)
+
+
+def _recode(name: str, given: Coded) -> tuple[Codes, tuple[Label, ...]]:
+    """Codes in the order of the sorted labels; labels that do not occur are left out."""
+    occurring = np.flatnonzero(np.bincount(given.codes, minlength=len(given.labels))) if len(given.codes) else []
+    found, labels = encode(name, [given.labels[code] for code in occurring])
+    if len(labels) == len(given.labels) and (found == np.arange(len(labels))).all():
+        return given.codes.astype(np.int64), labels
+    new = np.zeros(max(1, len(given.labels)), np.int64)
+    new[occurring] = found
+    return new[given.codes], labels
 
 
 def listed(name: str, values: Column) -> list[Any] | NDArray[Any]:

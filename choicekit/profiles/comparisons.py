@@ -24,12 +24,11 @@ from choicekit.profiles._columns import (
     listed,
     numbers,
     short,
-    smallest,
 )
+from choicekit.profiles._sides import Partition, encode_pair, length, opened
 from choicekit.profiles.ballots import Margins
 from choicekit.profiles.counts import By, PairCounts, count
 
-Partition = tuple[Codes, tuple[Label, ...]]
 Tally = tuple[NDArray[np.int32], NDArray[np.int32], Floats, Floats, Floats]
 # How many alternatives a square table, and one counted by blocks of _TABLE cells, is made for.
 _LARGEST_DENSE = 1_500
@@ -89,11 +88,11 @@ class Comparisons:
         context: Column | None = None,
         order: ArrayLike | Column | None = None,
     ) -> None:
-        first, second = listed("winner", winner), listed("loser", loser)
-        rows = len(first)
+        first, second = opened("winner", winner), opened("loser", loser)
+        rows = length(first)
         if rows == 0:
             raise ValueError("comparisons: needed at least one row, got none")
-        _same_length("loser", len(second), rows)
+        _same_length("loser", length(second), rows)
         codes, others, alternatives = encode_pair(first, second)
         weights = None if weight is None else numbers("weight", weight, rows)
         ties = None if tie is None else _booleans("tie", tie, rows)
@@ -196,7 +195,7 @@ class Comparisons:
         """
         group_names = [group] if isinstance(group, str) else list(group or ())
         wanted = [winner, loser, weight, tie, voter, context, order, *group_names]
-        got = frames.columns(frame, [name for name in wanted if name is not None])
+        got = frames.arrays(frame, [name for name in wanted if name is not None])
         return cls(
             got[winner],
             got[loser],
@@ -324,69 +323,6 @@ class Comparisons:
         margins = wins - wins.T
         margins[np.abs(margins) <= 1e-12 * (wins + wins.T)] = 0  # what rounding leaves of a tie between real weights
         return Margins(margins, self.alternatives)
-
-
-def encode_pair(
-    first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], tuple[Label, ...]]:
-    """Two columns of labels as codes of one list of labels, in the smallest type; none may be its own opponent."""
-    if _integers(first) and _integers(second):
-        codes, others, alternatives, same = _encode_integer_pair(first, second)  # type: ignore[arg-type]
-    else:
-        both, alternatives = _encode_both(first, second)
-        kind = smallest(len(alternatives))
-        codes, others = both[: len(first)].astype(kind), both[len(first) :].astype(kind)
-        same = int((codes == others).sum())
-    if same:
-        row = int(np.flatnonzero(codes == others)[0])
-        raise ValueError(
-            f"comparisons: {same} rows compare an alternative with itself, the first is row {row} "
-            f"({alternatives[codes[row]]!r}); leave those rows out"
-        )
-    return codes, others, alternatives
-
-
-def _integers(values: list[Any] | NDArray[Any]) -> bool:
-    return isinstance(values, np.ndarray) and values.dtype.kind in "iu"
-
-
-def _encode_integer_pair(
-    first: NDArray[Any], second: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], tuple[Label, ...], int]:
-    """Integers in a narrow range are counted, others sorted."""
-    if first.dtype != second.dtype or first.dtype.kind == "u":
-        first, second = first.astype(np.int64), second.astype(np.int64)
-    low, high = counting.extent(first, second)
-    span = int(high) - int(low) + 1
-    if span > 8 * len(first) + 1_000:
-        labels, both = np.unique(np.concatenate([first, second]), return_inverse=True)
-        kind = smallest(len(labels))
-        codes, others = both[: len(first)].astype(kind), both[len(first) :].astype(kind)
-        return codes, others, tuple(labels.tolist()), int((codes == others).sum())
-    codes, others, same = counting.shifted(first, second, int(low), np.empty(0, smallest(span)))
-    there = counting.occurring(codes, others, span)
-    present = np.flatnonzero(there)
-    if len(present) < span:
-        new, fewer = np.cumsum(there) - 1, np.empty(0, smallest(len(present)))
-        codes, others = counting.mapped(codes, new, fewer), counting.mapped(others, new, fewer)
-    return codes, others, tuple((present + int(low)).tolist()), same
-
-
-def _encode_both(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> Partition:
-    try:
-        return encode("winner and loser", _joined(first, second))
-    except (TypeError, ValueError):
-        # the same complaint, with the column and the row where the label stands
-        encode("winner", first)
-        encode("loser", second)
-        raise
-
-
-def _joined(first: list[Any] | NDArray[Any], second: list[Any] | NDArray[Any]) -> list[Any] | NDArray[Any]:
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray) and first.dtype.kind == second.dtype.kind:
-        return np.concatenate([first, second])
-    return [*(first.tolist() if isinstance(first, np.ndarray) else first),
-            *(second.tolist() if isinstance(second, np.ndarray) else second)]  # fmt: skip
 
 
 def _same_length(name: str, length: int, rows: int) -> None:
