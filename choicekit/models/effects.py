@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit import solvers
 from choicekit.kernels import effects
 from choicekit.outcomes import NoFiniteEstimate
 
@@ -18,10 +17,6 @@ Ints = NDArray[np.int64]
 
 #: The models' numbers in the kernels.
 CODES = {"bradley_terry": 0, "davidson": 1, "rao_kupper": 2}
-
-# Log-odds beyond which a maximum-likelihood fit is suspected of running off to infinity, and checked.
-_SUSPECT = 12.0
-_LARGEST_CHECK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -62,15 +57,16 @@ class Found(NamedTuple):
     residual: float
 
 
-def maximise(cells: Cells, prior: float | None, start: Floats | None, tolerance: float, limit: int) -> Found:
+def maximise(
+    cells: Cells, prior: float | None, start: Floats | Parameters | None, tolerance: float, limit: int
+) -> Found:
     """The penalised maximum-likelihood estimate: N(0, prior) on scores and slopes, none on the tie parameter.
 
     All three models are concave in their parameters (Davidson's in log ν, Rao and Kupper's in log θ), so that a
     Newton step, halved while the objective rises, finds the one maximum.
     """
     precision = 0.0 if prior is None else 1 / prior
-    scores = np.zeros(cells.size) if start is None else np.array(start, np.float64)
-    at = Parameters(scores if cells.free else np.zeros(cells.size), _first_tie(cells), np.zeros(_slopes(cells)))
+    at = start if isinstance(start, Parameters) else _begin(cells, start)
     objective = _objective(cells, at, precision)
     residual = math.inf
     for iteration in range(limit + 1):
@@ -105,31 +101,17 @@ def inverse(cells: Cells, info: Floats, prior: float | None) -> Floats:
     return _inverted(cells, info, 0.0 if prior is None else 1 / prior)
 
 
-def refuse_separation(cells: Cells, at: Parameters, prior: float | None) -> None:
-    """Raise ``NoFiniteEstimate`` where some change of the parameters makes no observed outcome less likely, ever.
+def refuse_separation(cells: Cells, found: Found, prior: float | None, tolerance: float) -> None:
+    """Raise ``NoFiniteEstimate`` where the parameters would go on growing however long one iterated.
 
-    The likelihood then has no maximum. Changes are sought by linear programming, and only where the fit has gone so
-    far that one is suspected.
+    Where outcomes are separated the likelihood rises for ever, ever more slowly, and passes any tolerance on the way;
+    each further Newton step then adds about 1 to some log-odds, while it adds nothing to an estimate that exists.
     """
-    eta = _eta(cells, at)
-    if np.abs(eta).max() < _SUSPECT and abs(at.tie) < _SUSPECT and (cells.model != 2 or at.tie > 1e-6):
+    reach = _reach(cells, found.at)
+    if reach < min(12.0, -0.4 * math.log(tolerance)):
         return
-    gains = _gains(cells) if prior is None else _gains(cells)[:, _tie_column(cells)][:, None]
-    if gains.size > _LARGEST_CHECK:
-        raise NoFiniteEstimate(
-            "bradley_terry: the fitted log-odds pass 12 and the data are too many to check whether they have a finite "
-            "maximum; pass a prior (prior=1.0)",
-            (),
-        )
-    # the largest total gain in likelihood over directions in a box that lose nowhere
-    total = gains.sum(0)
-    found = solvers.linear_program(
-        -total,
-        at_most=(-gains, np.zeros(len(gains))),
-        equal=(np.zeros((1, gains.shape[1])), np.zeros(1)),
-        bounds=[(-1.0, 1.0)] * gains.shape[1],
-    )
-    if float(total @ found) > 1e-7:
+    further = maximise(cells, prior, found.at, 0.0, 5)
+    if _reach(cells, further.at) - reach > 1.5:
         raise NoFiniteEstimate(
             "no finite maximum-likelihood estimate exists: some change of the scores, the tie parameter and the "
             "effects makes every observed outcome at least as likely, however far it goes (complete or partial "
@@ -138,41 +120,17 @@ def refuse_separation(cells: Cells, at: Parameters, prior: float | None) -> None
         )
 
 
-def _gains(cells: Cells) -> Floats:
-    """How a change of the parameters changes the log-odds of each observed outcome against each other outcome."""
-    design = _design(cells)
-    tie = np.zeros(design.shape[1])
-    tie[_tie_column(cells)] = 1.0
-    if cells.model == 0:
-        return np.concatenate(
-            [design[cells.won + cells.tied > 0], -design[cells.lost + cells.tied > 0]]
-        )  # a half win is a win and a loss
-    # Davidson: win against loss η, win against tie η/2 − τ; Rao and Kupper: the same in the limit, with η − τ.
-    share = 0.5 if cells.model == 1 else 1.0
-    won, lost, tied = design[cells.won > 0], -design[cells.lost > 0], design[cells.tied > 0]
-    parts = [won, lost] if cells.model == 1 else []
-    parts += [share * won - tie, share * lost - tie, tie - share * tied, tie + share * tied]
-    return np.concatenate(parts)
-
-
-def _tie_column(cells: Cells) -> int:
-    return cells.size if cells.free else 0
-
-
-def _design(cells: Cells) -> Floats:
-    """Rows dη/d(parameters)."""
-    extra = np.concatenate([np.zeros((len(cells.first), 1)), cells.covariates], axis=1)
-    if not cells.free:
-        return extra
-    scores = np.zeros((len(cells.first), cells.size))
-    rows = np.arange(len(cells.first))
-    scores[rows, cells.first] = 1.0
-    scores[rows, cells.second] -= 1.0
-    return np.concatenate([scores, extra], axis=1)
+def _reach(cells: Cells, at: Parameters) -> float:
+    return float(np.abs(_eta(cells, at)).max()) + abs(at.tie)
 
 
 def _slopes(cells: Cells) -> int:
     return int(cells.covariates.shape[1])
+
+
+def _begin(cells: Cells, start: Floats | None) -> Parameters:
+    scores = np.zeros(cells.size) if start is None or not cells.free else np.array(start, np.float64)
+    return Parameters(scores, _first_tie(cells), np.zeros(_slopes(cells)))
 
 
 def _first_tie(cells: Cells) -> float:

@@ -304,7 +304,7 @@ def _fit_effects(
             raise no_finite_estimate(named, _WAYS_OUT)
     found = effects.maximise(cells, prior, start, tolerance, limit)
     if prior is None or cells.model:
-        effects.refuse_separation(cells, found.at, prior)
+        effects.refuse_separation(cells, found, prior, tolerance)
     likelihood = design.CellLikelihood(built, found.at, prior)
     parameters = likelihood.parameters()
     model: Model = ties if ties in ("davidson", "rao_kupper") else "bradley_terry"
