@@ -29,7 +29,7 @@ docs: $(VENV)/.test  ## remake the reference pages and execute every example
 
 bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
-	@$(BIN)/python benchmarks/against.py
+	@$(BIN)/python benchmarks/against.py bradley-terry
 	@$(BIN)/python benchmarks/interval_coverage.py
 
 clean:  ## remove the environment and what the targets wrote

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import choicekit as ck
 from choicekit import models
+from choicekit.models import design, resampling
 from choicekit.models.resampling import Bootstrap, bootstrap, sandwich
 
 
@@ -111,12 +112,22 @@ def test_drawn_replicates_are_fits() -> None:
     data = crowd(np.random.default_rng(5), voters=12, each=30)
     fit = models.bradley_terry(data, prior=1.0)
     draws = bootstrap(fit, data, by="voter", replicates=3, rng=7)
-    generator = np.random.default_rng(7)
-    for scores in draws.scores:
+    for scores, generator in zip(draws.scores, np.random.default_rng(7).spawn(3), strict=True):
         times = np.bincount(generator.integers(0, 12, 12), minlength=12)
         assert data.voter is not None
         chosen = np.concatenate([np.repeat(np.flatnonzero(data.voter == v), times[v]) for v in range(12)])
         np.testing.assert_allclose(scores, models.bradley_terry(data.rows(chosen), prior=1.0).scores, atol=1e-7)
+
+
+def test_draws_of_comparisons_are_multinomial() -> None:
+    """Totals are exact, and means, variances and covariances those of a multinomial law."""
+    data = ck.Comparisons(["a", "b", "a"], ["b", "a", "c"], weight=[30, 50, 20], tie=[False, False, True])
+    draw = resampling._drawing_comparisons(design.cells(data, "half", False, None, None).cells)
+    drawn = np.array([np.concatenate(draw(rng)) for rng in np.random.default_rng(0).spawn(20_000)])
+    assert (drawn.sum(1) == 100).all()
+    share = np.array([0.3, 0, 0.5, 0, 0, 0.2])
+    np.testing.assert_allclose(drawn.mean(0), 100 * share, atol=0.2)
+    np.testing.assert_allclose(np.cov(drawn.T), 100 * (np.diag(share) - np.outer(share, share)), atol=0.7)
 
 
 def test_the_same_generator_draws_the_same() -> None:

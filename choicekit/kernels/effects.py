@@ -144,6 +144,16 @@ def derivatives(
 
 
 @jit
+def by_edge(edge: Ints, won: Any, lost: Any, tied: Any, edges: int) -> tuple[Floats, Floats]:
+    """How often each pair met and its first won, a tie half a win, from the outcomes of cells."""
+    count, ahead = np.zeros(edges), np.zeros(edges)
+    for c in range(len(edge)):
+        count[edge[c]] += won[c] + lost[c] + tied[c]
+        ahead[edge[c]] += won[c] + 0.5 * tied[c]
+    return count, ahead
+
+
+@jit
 def unit_scores(
     first: Ints, second: Ints, covariates: Floats, slope: Floats, tie_slope: Floats, unit: Ints, units: int, size: int,
     free: bool,

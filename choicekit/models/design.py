@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ from choicekit.profiles import Comparisons, PairCounts
 from choicekit.profiles._columns import Label, short
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 Features = Mapping[str, ArrayLike | Mapping[Label, float]]
 
 _LARGEST = 5_000
@@ -43,10 +44,14 @@ def cells(
     comparison_features: Mapping[str, ArrayLike] | None,
     *,
     voters: bool = False,
+    dense: bool = True,
 ) -> Design:
-    """The cells of a model: rows where they have features of their own, else counts (by order, by voter if asked)."""
+    """The cells of a model: rows where they have features of their own, else counts (by order, by voter if asked).
+
+    ``dense`` says that matrices over the alternatives will be needed, for which there is a limit.
+    """
     size = len(data.alternatives)
-    if size > _LARGEST and not features:
+    if size > _LARGEST and not features and dense:
         raise ValueError(
             f"bradley_terry: {size} alternatives with modelled ties or effects need a dense matrix; the limit is "
             f"{_LARGEST}. Use ties='half' without effects, or features in place of free scores"
@@ -114,6 +119,14 @@ def _signs_kept(data: Comparisons, ties: str) -> tuple[Floats, Ints]:
 def _counted(
     data: Comparisons | PairCounts, ties: str, order: bool, voters: bool
 ) -> tuple[Ints, Ints, tuple[Floats, Floats, Floats], Ints, Ints | None]:
+    if isinstance(data, Comparisons) and not voters and not order:
+        first, second, won, lost, level = data.tally()
+        level = level if len(level) and ties != "drop" else np.zeros(len(won))
+        met = won + lost + level > 0
+        if met.all():
+            return first, second, (won, lost, level), np.zeros(0, np.int64), None
+        outcome = (won[met], lost[met], level[met])
+        return *_some(first[met], second[met]), outcome, np.zeros(0, np.int64), None
     if isinstance(data, Comparisons):
         counts = data.counts(*(["voter"] if voters else []), *(["order"] if order else []))  # type: ignore[arg-type]
     else:
@@ -121,13 +134,18 @@ def _counted(
     tied = counts.tied.astype(np.float64) * (ties != "drop")
     outcome = (counts.won.astype(np.float64), counts.lost.astype(np.float64), tied)
     met = outcome[0] + outcome[1] + tied > 0
-    if not met.any():
-        raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
+    first, second = _some(counts.first[met], counts.second[met])
     shown = np.zeros(len(counts), np.int64) if counts.order is None else counts.order.astype(np.int64)
     voter = None if counts.voter is None else counts.voter[met]
     return (
-        counts.first[met], counts.second[met], (outcome[0][met], outcome[1][met], outcome[2][met]), shown[met], voter,
+        first, second, (outcome[0][met], outcome[1][met], outcome[2][met]), shown[met], voter,
     )  # fmt: skip
+
+
+def _some(first: Ints, second: Ints) -> tuple[Ints, Ints]:
+    if not len(first):
+        raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
+    return first, second
 
 
 def _property(name: str, values: ArrayLike | Mapping[Label, float], alternatives: tuple[Label, ...]) -> Floats:

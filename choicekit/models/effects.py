@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from choicekit.kernels import effects
 from choicekit.outcomes import NoFiniteEstimate
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[Any]
 
 #: The models' numbers in the kernels.
 CODES = {"bradley_terry": 0, "davidson": 1, "rao_kupper": 2}

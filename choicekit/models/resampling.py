@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -151,11 +153,12 @@ def bootstrap(
     if replicates < 2:
         raise ValueError(f"bootstrap: needed at least 2 replicates, got {replicates}")
     built, at = _cells(fit, comparisons, by, comparison_features)
-    generator = np.random.default_rng(rng)
-    draw = _draw_comparisons if by == "comparison" else _draw_voters
-    one = _refit_pairs if isinstance(fit._likelihood, PairLikelihood) else _refit_cells
-    refit = one(fit, built, at)
-    found = [refit(*outcome) for outcome in draw(built, replicates, generator)]
+    draw = _drawing_comparisons(built.cells) if by == "comparison" else _drawing_voters(built)
+    refit = (_refitting_pairs if isinstance(fit._likelihood, PairLikelihood) else _refitting_cells)(fit, built, at)
+    # a stream of random numbers for each replicate: the same draws however many threads there are
+    streams = np.random.default_rng(rng).spawn(replicates)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda stream: refit(*draw(stream)), streams))
     kept = [parameters for parameters in found if parameters is not None]
     if not kept:
         raise ValueError(
@@ -183,7 +186,7 @@ def _cells(
         )
     likelihood = fit._likelihood
     if isinstance(likelihood, PairLikelihood):
-        built = design.cells(comparisons, likelihood.ties, False, None, None, voters=by == "voter")
+        built = design.cells(comparisons, likelihood.ties, False, None, None, voters=by == "voter", dense=False)
         if fit.components is not None:
             built = _within(built, fit.components)
         return _agreeing(fit, built), Parameters(fit.scores, 0.0, np.zeros(0))
@@ -259,58 +262,68 @@ def _meat_of_voters(built: design.Design, at: Parameters) -> Floats:
     return np.asarray(meat * voters / (voters - 1), np.float64)
 
 
-def _draw_comparisons(built: design.Design, replicates: int, rng: np.random.Generator) -> Iterator[Outcomes]:
-    cells = built.cells
+def _drawing_comparisons(cells: Cells) -> Callable[[np.random.Generator], Outcomes]:
+    """Draws of as many comparisons as there are: exactly multinomial over the distinct outcomes.
+
+    Poisson numbers, quicker to draw, have a multinomial law given their total; their means are made a little small, so
+    that the total falls short, and what is lacking is drawn one by one (again from the start, should it not fall short).
+    """
     weight = np.concatenate([cells.won, cells.lost, cells.tied])
     there = np.flatnonzero(weight)
-    chance = weight[there] / weight.sum()
     total, number = round(float(weight.sum())), len(cells.first)
-    for _ in range(replicates):
+    bounds = np.cumsum(weight[there])
+    means = weight[there] * (max(0.0, total - 3 * total**0.5) / bounds[-1])
+
+    def draw(rng: np.random.Generator) -> Outcomes:
+        times = rng.poisson(means)
+        while (lacking := total - int(times.sum())) < 0:
+            times = rng.poisson(means)
+        one_by_one = np.minimum(np.searchsorted(bounds, rng.random(lacking) * bounds[-1], "right"), len(there) - 1)
         drawn = np.zeros(len(weight))
-        drawn[there] = rng.multinomial(total, chance)
-        yield drawn[:number], drawn[number : 2 * number], drawn[2 * number :]
+        drawn[there] = times + np.bincount(one_by_one, minlength=len(there))
+        return drawn[:number], drawn[number : 2 * number], drawn[2 * number :]
+
+    return draw
 
 
-def _draw_voters(built: design.Design, replicates: int, rng: np.random.Generator) -> Iterator[Outcomes]:
+def _drawing_voters(built: design.Design) -> Callable[[np.random.Generator], Outcomes]:
+    """Draws of as many voters as there are."""
     cells = built.cells
     assert built.voter is not None
     _, unit = np.unique(built.voter, return_inverse=True)
     voters = int(unit.max()) + 1
-    for _ in range(replicates):
-        times = np.bincount(rng.integers(0, voters, voters), minlength=voters)[unit].astype(np.float64)
-        yield times * cells.won, times * cells.lost, times * cells.tied
+
+    def draw(rng: np.random.Generator) -> Outcomes:
+        times = np.bincount(rng.integers(0, voters, voters), minlength=voters)[unit]
+        return times * cells.won, times * cells.lost, times * cells.tied
+
+    return draw
 
 
-def _refit_pairs(fit: Fit, built: design.Design, at: Parameters) -> Refit:
+def _refitting_pairs(fit: Fit, built: design.Design, at: Parameters) -> Refit:
     """A function from outcomes of the cells to mean-zero scores, or None where no finite ones exist."""
     cells, size = built.cells, len(fit.alternatives)
-    keys, edge = np.unique(cells.first * size + cells.second, return_inverse=True)
+    keys, edge = np.unique(cells.first.astype(np.int64) * size + cells.second, return_inverse=True)
     first, second = keys // size, keys % size
-    sorted_already = len(keys) == len(edge)
-    precision = 0.0 if fit.prior is None else 1 / fit.prior
-    label = fit.components
+    label = np.zeros(size, np.int64) if fit.components is None else fit.components
+    order = np.argsort(label[first], kind="stable")
+    place = np.empty(len(keys), np.int64)
+    place[order] = np.arange(len(keys))
+    edge, first, second = place[edge], first[order], second[order]
+    precision, parts = 0.0 if fit.prior is None else 1 / fit.prior, int(label.max()) + 1
 
     def refit(won: Floats, lost: Floats, tied: Floats) -> Floats | None:
-        ahead, count = won + 0.5 * tied, won + lost + tied
-        if not sorted_already:
-            ahead, count = (np.bincount(edge, of, len(keys)).astype(np.float64) for of in (ahead, count))
+        count, ahead = kernels.by_edge(edge, won, lost, tied, len(first))
         met = np.flatnonzero(count)
         pairs = Pairs(first[met], second[met], count[met], ahead[met])
-        if fit.prior is None and not _finite(pairs, size, label):
+        if fit.prior is None and not _finite(pairs, size, fit.components):
             return None
-        if label is None:
-            scores, _, residual = luce.newton(
-                pairs.first, pairs.second, pairs.count, pairs.won, np.zeros(size), precision, at.scores, 1e-9, 100
-            )
-        else:
-            order = np.argsort(label[pairs.first], kind="stable")
-            scores, _, residual = luce.newton_apart(
-                pairs.first[order], pairs.second[order], pairs.count[order], pairs.won[order], label,
-                int(label.max()) + 1, at.scores, precision, 1e-9, 100,
-            )  # fmt: skip
+        scores, _, residual = luce.newton_apart(
+            pairs.first, pairs.second, pairs.count, pairs.won, label, parts, at.scores, precision, 1e-9, 100
+        )
         if residual > 1e-9:
             raise NotConverged(f"bootstrap: a refit stopped at residual {residual:.1e}; fit with a prior", scores)
-        return np.asarray(scores - scores.mean() if label is None else scores, np.float64)
+        return scores
 
     return refit
 
@@ -323,7 +336,7 @@ def _finite(pairs: Pairs, size: int, label: Ints | None) -> bool:
     return len(win_components(pairs, size)) == int(label.max()) + 1
 
 
-def _refit_cells(fit: Fit, built: design.Design, at: Parameters) -> Refit:
+def _refitting_cells(fit: Fit, built: design.Design, at: Parameters) -> Refit:
     """A function from outcomes of the cells to mean-zero scores and effects, or None where no finite ones exist."""
     cells = built.cells
 
