@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,3 +38,66 @@ def linear_program(
     if not result.success:
         raise RuntimeError(f"linear program: no optimum was found; the solver says: {result.message}")
     return np.array(result.x, dtype=np.float64)
+
+
+class Minimum(NamedTuple):
+    """Where a search for a minimum ended: the point, the value there, the steps, and the solver's own verdict.
+
+    >>> Minimum(np.zeros(1), 0.0, 3, True, "").steps
+    3
+    """
+
+    point: Floats
+    value: float
+    steps: int
+    converged: bool
+    message: str
+
+
+def minimise(
+    function_with_gradient: Callable[[Floats], tuple[float, Floats]],
+    start: ArrayLike,
+    *,
+    bounds: Bounds | None = None,
+    tolerance: float = 1e-9,
+    limit: int = 1000,
+) -> Minimum:
+    """A local minimum of a smooth function ``x[k] -> (value, gradient[k])`` by L-BFGS-B.
+
+    ``converged`` where the largest entry of the gradient (projected on the bounds) is at most ``tolerance``. A
+    search also ends where rounding lets the value fall no further; the caller checks the gradient in units of its own.
+
+    Source: Byrd, Lu, Nocedal and Zhu 1995 (doi:10.1137/0916069).
+
+    >>> found = minimise(lambda x: (float((x - 3) @ (x - 3)), 2 * (x - 3)), [0.0, 0.0])
+    >>> found.point.round(9).tolist(), found.converged
+    ([3.0, 3.0], True)
+    """
+    from scipy.optimize import minimize
+
+    result = minimize(
+        function_with_gradient, np.array(start, np.float64), jac=True, method="L-BFGS-B", bounds=bounds,
+        options={"gtol": tolerance, "ftol": 0.0, "maxiter": limit, "maxfun": 4 * limit, "maxcor": 20},
+    )  # fmt: skip
+    point = np.array(result.x, np.float64)
+    gradient = np.array(result.jac, np.float64)
+    if bounds is not None:
+        low = np.array([-np.inf if bound[0] is None else bound[0] for bound in bounds])
+        high = np.array([np.inf if bound[1] is None else bound[1] for bound in bounds])
+        gradient = point - np.clip(point - gradient, low, high)
+    converged = bool(np.abs(gradient).max(initial=0.0) <= tolerance)
+    return Minimum(point, float(result.fun), int(result.nit), converged, str(result.message))
+
+
+def assignment(cost: ArrayLike) -> list[tuple[int, int]]:
+    """Pairs (row, column) of a matrix, no row or column twice and as many as there can be, of the least total cost.
+
+    Source: Kuhn 1955 (doi:10.1002/nav.3800020109), by the shortest augmenting paths of SciPy.
+
+    >>> assignment([[4, 1, 3], [2, 0, 5]])
+    [(0, 1), (1, 0)]
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(np.asarray(cost, np.float64))
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
