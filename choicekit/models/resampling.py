@@ -265,8 +265,8 @@ def _meat_of_voters(built: design.Design, at: Parameters) -> Floats:
 def _drawing_comparisons(cells: Cells) -> Callable[[np.random.Generator], Outcomes]:
     """Draws of as many comparisons as there are: exactly multinomial over the distinct outcomes.
 
-    Poisson numbers, quicker to draw, have a multinomial law given their total; their means are made a little small, so
-    that the total falls short, and what is lacking is drawn one by one (again from the start, should it not fall short).
+    Poisson numbers, quicker to draw, have a multinomial law given their total. Their means are made a little small, so
+    that the total falls short, and what is lacking is drawn one by one; should it not fall short, all is drawn anew.
     """
     weight = np.concatenate([cells.won, cells.lost, cells.tied])
     there = np.flatnonzero(weight)
