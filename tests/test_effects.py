@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 import choicekit as ck
 from choicekit import models
 from choicekit.kernels import effects as kernels
+from choicekit.models import effects
 
 # A row: winner, loser, tie, order. A model by the book gives the three probabilities of a pair.
 Rows = list[tuple[int, int, bool, int]]
@@ -183,6 +184,34 @@ def test_symmetries(rows: Rows, random: Any) -> None:
     # counts say as much as rows, and so do rows merged
     counted = models.bradley_terry(votes(rows).counts("order"), ties="davidson", order=True)
     np.testing.assert_allclose(counted.scores, fit.scores, atol=1e-9)
+
+
+@pytest.mark.parametrize("ties", ["half", *TIES])
+@settings(max_examples=10)
+@given(rich(), st.sampled_from([None, 0.7]))
+def test_sparse_steps_end_where_dense_ones_do(ties: Any, rows: Rows, prior: float | None) -> None:
+    dense = models.bradley_terry(votes(rows), ties=ties, order=True, prior=prior)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effects, "_LARGEST_DENSE", 0)
+        sparse = models.bradley_terry(votes(rows), ties=ties, order=True, prior=prior)
+    np.testing.assert_allclose(sparse.scores, dense.scores, atol=1e-8)
+    np.testing.assert_allclose(list(sparse.effects.values()), list(dense.effects.values()), atol=1e-8)
+
+
+def test_position_bias_among_answers_that_meet_once() -> None:
+    """40,000 prompts with two answers each: only a prior makes scores of them, and the bias is found beside them."""
+    rng = np.random.default_rng(11)
+    prompts = 40_000
+    quality, order = rng.normal(size=(prompts, 2)), rng.choice([-1, 1], prompts)
+    first_won = rng.random(prompts) < 1 / (1 + np.exp(-(quality[:, 0] - quality[:, 1] + 0.4 * order)))
+    a, b = 2 * np.arange(prompts), 2 * np.arange(prompts) + 1
+    data = ck.Comparisons(
+        np.where(first_won, a, b), np.where(first_won, b, a), order=np.where(first_won, order, -order)
+    )
+    fit = models.bradley_terry(data, order=True, prior=1.0)
+    assert fit.effects["order"] == pytest.approx(0.4, abs=0.1)
+    with pytest.raises(ValueError, match="the limit is 5000"):
+        _ = fit.covariance
 
 
 def test_many_ties_make_the_models_alike() -> None:

@@ -99,7 +99,7 @@ def _gradient(
 
 
 @jit
-def _conjugate_gradient(
+def conjugate_gradient(
     first: Codes, second: Codes, curvature: Any, precision: float, diagonal: Floats, target: Floats, accuracy: float
 ) -> Floats:
     """Jacobi-preconditioned solution of (Laplacian + precision·I) x = target to a relative accuracy.
@@ -182,7 +182,7 @@ def newton(
         if residual <= tolerance or iteration == limit:
             return scores, iteration, residual
         accuracy = min(0.1, residual)
-        step = _conjugate_gradient(first, second, curvature, precision, diagonal, -gradient, accuracy)
+        step = conjugate_gradient(first, second, curvature, precision, diagonal, -gradient, accuracy)
         if precision == 0.0:
             step -= step.mean()
         if step.max() - step.min() > 1.5:

@@ -44,18 +44,9 @@ def cells(
     comparison_features: Mapping[str, ArrayLike] | None,
     *,
     voters: bool = False,
-    dense: bool = True,
 ) -> Design:
-    """The cells of a model: rows where they have features of their own, else counts (by order, by voter if asked).
-
-    ``dense`` says that matrices over the alternatives will be needed, for which there is a limit.
-    """
+    """The cells of a model: rows where they have features of their own, else counts (by order, by voter if asked)."""
     size = len(data.alternatives)
-    if size > _LARGEST and not features and dense:
-        raise ValueError(
-            f"bradley_terry: {size} alternatives with modelled ties or effects need a dense matrix; the limit is "
-            f"{_LARGEST}. Use ties='half' without effects, or features in place of free scores"
-        )
     if comparison_features:
         assert isinstance(data, Comparisons)
         first, second, outcome, shown, voter = _rows(data, ties)
@@ -84,6 +75,15 @@ def cells(
         _refuse_ties(outcome[2], outcome[0] + outcome[1], ties)
     built = Cells(model, size, first, second, *outcome, covariates, free=not features)
     return Design(built, tuple(names), ties, features or None, properties, voter)
+
+
+def refuse_large(size: int) -> None:
+    """Dense matrices over the alternatives have a limit."""
+    if size > _LARGEST:
+        raise ValueError(
+            f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is {_LARGEST}. Fit the "
+            "alternatives of interest alone, or take models.bootstrap"
+        )
 
 
 def _refuse_ties(tied: Floats, decided: Floats, ties: str) -> None:
@@ -190,6 +190,7 @@ class CellLikelihood:
         return -float(kernels.value(cells.model, eta, at.tie, cells.won, cells.lost, cells.tied))
 
     def covariance(self) -> Floats:
+        refuse_large(self.design.cells.size if self.design.cells.free else 0)
         info = effects.information(self.design.cells, self.at)
         return self.public(effects.inverse(self.design.cells, info, self.prior))
 

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels import effects
+from choicekit.kernels import effects, luce
 from choicekit.outcomes import NoFiniteEstimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
+
+_LARGEST_DENSE = 600
 
 #: The models' numbers in the kernels.
 CODES = {"bradley_terry": 0, "davidson": 1, "rao_kupper": 2}
@@ -70,11 +72,12 @@ def maximise(
     objective = _objective(cells, at, precision)
     residual = math.inf
     for iteration in range(limit + 1):
-        gradient, information, met = _derivatives(cells, at, precision)
-        residual = float((np.abs(gradient) / met).max())
+        slopes = _derivatives(cells, at, precision)
+        residual = float((np.abs(slopes.gradient) / slopes.met).max())
         if residual <= tolerance or iteration == limit:
             return Found(at, iteration, residual)
-        step = _solve(cells, information, -gradient, precision)
+        sparse = cells.free and cells.size > _LARGEST_DENSE
+        step = _sparse_step(cells, slopes, precision) if sparse else _dense_step(cells, slopes, precision)
         size = cells.size if cells.free else 0
         longest = float(np.abs(_eta(cells, _stepped(cells, Parameters(at.scores * 0, 0.0, at.slopes * 0), step))).max())
         scale = min(1.0, 4.0 / max(longest, 1e-300), 2.0 / max(abs(float(step[size])), 1e-300))
@@ -93,7 +96,7 @@ def maximise(
 def information(cells: Cells, at: Parameters) -> Floats:
     """Minus the second derivatives of the log-likelihood ``[m + 1 + k, m + 1 + k]``, no prior; without the scores'
     rows where they are not free."""
-    return _derivatives(cells, at, 0.0)[1]
+    return _dense(cells, _derivatives(cells, at, 0.0))
 
 
 def inverse(cells: Cells, info: Floats, prior: float | None) -> Floats:
@@ -157,30 +160,45 @@ def _objective(cells: Cells, at: Parameters, precision: float) -> float:
     return float(loss) + 0.5 * precision * float(at.scores @ at.scores + at.slopes @ at.slopes)
 
 
-def _derivatives(cells: Cells, at: Parameters, precision: float) -> tuple[Floats, Floats, Floats]:
-    """Gradient and Hessian of the objective, and what the gradient is compared with: how often each one met."""
+class _Slopes(NamedTuple):
+    """Derivatives of the objective: the gradient and what its entries are compared with; the curvature of each cell,
+    and the mixed ``[m, q]`` and corner ``[q, q]`` blocks of the second derivatives."""
+
+    gradient: Floats
+    met: Floats
+    curvature: Floats
+    mixed: Floats
+    corner: Floats
+
+
+def _derivatives(cells: Cells, at: Parameters, precision: float) -> _Slopes:
     gradient, met, own, curvature, mixed, corner = effects.derivatives(
         cells.model, cells.first, cells.second, cells.covariates, cells.won, cells.lost, cells.tied, _eta(cells, at),
         at.tie, cells.size,
     )  # fmt: skip
-    extras = len(own)
-    corner[1:, 1:] += precision * np.eye(extras - 1)
+    corner[1:, 1:] += precision * np.eye(len(own) - 1)
     own = own + np.concatenate([[0.0], precision * at.slopes])
     if cells.model == 0:
         corner[0] = corner[:, 0] = 0.0
         corner[0, 0] = 1.0
     weight = cells.count
     reach = np.concatenate([[weight.sum()], weight @ np.abs(cells.covariates)]) + precision
+    if cells.free:
+        own, reach = np.concatenate([gradient + precision * at.scores, own]), np.concatenate([met + precision, reach])
+    return _Slopes(own, np.maximum(reach, 1e-300), curvature, mixed, corner)
+
+
+def _dense(cells: Cells, slopes: _Slopes, precision: float = 0.0) -> Floats:
+    """The second derivatives as one matrix."""
     if not cells.free:
-        return own, corner, np.maximum(reach, 1e-300)
-    size = cells.size
+        return slopes.corner
+    size, extras = cells.size, len(slopes.corner)
     full = np.zeros((size + extras, size + extras))
-    np.add.at(full, (cells.first, cells.second), -curvature)
+    np.add.at(full, (cells.first, cells.second), -slopes.curvature)
     full[:size, :size] += full[:size, :size].T
     full[np.arange(size), np.arange(size)] = precision - full[:size, :size].sum(1)
-    full[:size, size:], full[size:, :size], full[size:, size:] = mixed, mixed.T, corner
-    slope = np.concatenate([gradient + precision * at.scores, own])
-    return slope, full, np.maximum(np.concatenate([met + precision, reach]), 1e-300)
+    full[:size, size:], full[size:, :size], full[size:, size:] = slopes.mixed, slopes.mixed.T, slopes.corner
+    return full
 
 
 def _gauged(cells: Cells, info: Floats, precision: float) -> tuple[Floats, Floats]:
@@ -196,16 +214,37 @@ def _gauged(cells: Cells, info: Floats, precision: float) -> tuple[Floats, Float
     return full * np.outer(scale, scale), scale
 
 
-def _solve(cells: Cells, hessian: Floats, target: Floats, precision: float) -> Floats:
-    """A Newton step; the Hessian has the prior in it already."""
-    scaled, scale = _gauged(cells, hessian, 0.0)
+def _dense_step(cells: Cells, slopes: _Slopes, precision: float) -> Floats:
+    """A Newton step by elimination."""
+    scaled, scale = _gauged(cells, _dense(cells, slopes, precision), 0.0)
     try:
-        step = scale * np.linalg.solve(scaled, scale * target)
+        step = scale * np.linalg.solve(scaled, -scale * slopes.gradient)
     except np.linalg.LinAlgError:
-        step = scale * np.linalg.lstsq(scaled, scale * target, rcond=1e-13)[0]
+        step = scale * np.linalg.lstsq(scaled, -scale * slopes.gradient, rcond=1e-13)[0]
     if cells.free and precision == 0.0:
         step[: cells.size] -= step[: cells.size].mean()
     return np.asarray(step, np.float64)
+
+
+def _sparse_step(cells: Cells, slopes: _Slopes, precision: float) -> Floats:
+    """A Newton step in which conjugate gradients take the scores out, and elimination finds the few other effects."""
+    size = cells.size
+    diagonal = np.full(size, precision)
+    for side in (cells.first, cells.second):
+        diagonal += np.bincount(side, slopes.curvature, size)
+
+    def solved(target: Floats) -> Floats:
+        found: Floats = luce.conjugate_gradient(
+            cells.first, cells.second, slopes.curvature, precision, diagonal, np.ascontiguousarray(target), 1e-11
+        )
+        return found
+
+    through = np.stack([solved(column) for column in slopes.mixed.T], axis=1)
+    alone = solved(-slopes.gradient[:size])
+    left = slopes.corner - slopes.mixed.T @ through
+    others = np.linalg.lstsq(left, -slopes.gradient[size:] - slopes.mixed.T @ alone, rcond=1e-13)[0]
+    scores = alone - through @ others
+    return np.concatenate([scores - scores.mean() * (precision == 0.0), others])
 
 
 def _inverted(cells: Cells, info: Floats, precision: float) -> Floats:

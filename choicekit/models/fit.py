@@ -256,7 +256,8 @@ class Fit:
         """Strengths exp(score) that sum to one; errors by the delta method, intervals on the logit scale.
 
         >>> import choicekit as ck
-        >>> ck.models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"])).worths().values.round(6).tolist()
+        >>> votes = ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"])
+        >>> ck.models.bradley_terry(votes).worths().values.round(6).tolist()
         [0.75, 0.25]
         """
         worth = np.exp(self.scores - self.scores.max())

@@ -24,7 +24,6 @@ Ints = NDArray[np.int64]
 Ties = Literal["half", "drop", "davidson", "rao_kupper"]
 Parts = Literal["together", "separate"]
 
-_LARGEST_COVARIANCE = 5_000
 _WAYS_OUT = (
     "a prior (prior=1.0), more comparisons across them, one component alone, or each for itself (parts='separate')"
 )
@@ -245,7 +244,7 @@ class PairLikelihood:
     def covariance(self) -> Floats:
         """The pseudo-inverse of the information; with a prior, the inverse of information + 1/prior, centred."""
         size = len(self.scores)
-        refuse_large(size)
+        design.refuse_large(size)
         if self.components is None:
             return pair_covariance(self.pairs, self.scores, self.prior)
         out = np.zeros((size, size))
@@ -260,15 +259,6 @@ class PairLikelihood:
             local = replace(own, first=place[own.first], second=place[own.second])
             out[np.ix_(members, members)] = pair_covariance(local, self.scores[members], self.prior)
         return out
-
-
-def refuse_large(size: int) -> None:
-    """Dense matrices have a limit."""
-    if size > _LARGEST_COVARIANCE:
-        raise ValueError(
-            f"covariance: {size} alternatives need a dense {size} × {size} matrix; the limit is "
-            f"{_LARGEST_COVARIANCE}. Fit the alternatives of interest alone"
-        )
 
 
 def pair_covariance(pairs: Pairs, scores: Floats, prior: float | None) -> Floats:

@@ -56,6 +56,7 @@ def sandwich(
     """
     built, at = _cells(fit, comparisons, by, comparison_features)
     cells = built.cells
+    design.refuse_large(cells.size if cells.free else 0)
     meat = _meat_of_rows(cells, at) if by == "comparison" else _meat_of_voters(built, at)
     if isinstance(fit._likelihood, PairLikelihood):
         size = cells.size
@@ -186,7 +187,7 @@ def _cells(
         )
     likelihood = fit._likelihood
     if isinstance(likelihood, PairLikelihood):
-        built = design.cells(comparisons, likelihood.ties, False, None, None, voters=by == "voter", dense=False)
+        built = design.cells(comparisons, likelihood.ties, False, None, None, voters=by == "voter")
         if fit.components is not None:
             built = _within(built, fit.components)
         return _agreeing(fit, built), Parameters(fit.scores, 0.0, np.zeros(0))
