@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 import choicekit as ck
 from choicekit import models
 from choicekit.kernels import effects as kernels
-from choicekit.models import effects
+from choicekit.models import _effects as effects
 
 # A row: winner, loser, tie, order. A model by the book gives the three probabilities of a pair.
 Rows = list[tuple[int, int, bool, int]]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import choicekit as ck
 from choicekit import models
-from choicekit.models import design, resampling
+from choicekit.models import _design as design
+from choicekit.models import resampling
 from choicekit.models.resampling import Bootstrap, bootstrap, sandwich
 
 

@@ -102,12 +102,11 @@ def wins_blocked(winner: Codes, loser: Codes, size: int, shift: int) -> Tally:
         start[part + 2] += start[part + 1]
     dealt = np.empty(rows, np.uint32)
     for row in range(rows):
-        a, b = np.int64(winner[row]), np.int64(loser[row])
-        low, high = min(a, b), max(a, b)
-        part = low >> shift
-        place = start[part + 1]
-        dealt[place] = 2 * ((low & (block - 1)) * size + high) + (a > b)
-        start[part + 1] = place + 1
+        one, other = np.int64(winner[row]), np.int64(loser[row])
+        low, high = min(one, other), max(one, other)
+        at = start[(low >> shift) + 1]
+        dealt[at] = 2 * ((low & (block - 1)) * size + high) + (one > other)
+        start[(low >> shift) + 1] = at + 1
     most = min(rows, size * (size - 1) // 2) + 1
     first, second = np.empty(most, np.int32), np.empty(most, np.int32)
     won, lost = np.empty(most), np.empty(most)
@@ -135,9 +134,9 @@ def tally_dense(
     table = np.zeros((size * size, 3))
     every_tie, every_weight = len(tie) > 1, len(weight) > 1
     for row in range(len(winner)):
-        a, b = np.int64(winner[row]), np.int64(loser[row])
-        kind = 2 if (tie[row] if every_tie else tie[0]) else np.int64(a > b)
-        table[min(a, b) * size + max(a, b), kind] += weight[row] if every_weight else weight[0]
+        one, other = np.int64(winner[row]), np.int64(loser[row])
+        kind = 2 if (tie[row] if every_tie else tie[0]) else np.int64(one > other)
+        table[min(one, other) * size + max(one, other), kind] += weight[row] if every_weight else weight[0]
     met = 0
     for a in range(size):
         for b in range(a + 1, size):

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit import graphs
 from choicekit.kernels import luce
-from choicekit.models import design, effects
+from choicekit.models import _design as design
+from choicekit.models import _effects as effects
 from choicekit.models.fit import Fit, Model
 from choicekit.outcomes import NotConverged, no_finite_estimate
 from choicekit.profiles import Comparisons, PairCounts

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit.kernels import effects as kernels
 from choicekit.kernels import luce
-from choicekit.models import design, effects
-from choicekit.models.effects import Cells, Parameters
+from choicekit.models import _design as design
+from choicekit.models import _effects as effects
+from choicekit.models._effects import Cells, Parameters
 from choicekit.models.fit import Fit
 from choicekit.models.luce import PairLikelihood, Pairs, win_components
 from choicekit.outcomes import NotConverged

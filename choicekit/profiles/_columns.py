@@ -77,7 +77,7 @@ def encode(name: str, values: Column) -> tuple[Codes, tuple[Label, ...]]:
 
 def _recode(name: str, given: Coded) -> tuple[Codes, tuple[Label, ...]]:
     """Codes in the order of the sorted labels; labels that do not occur are left out."""
-    occurring = np.flatnonzero(np.bincount(given.codes, minlength=len(given.labels))) if len(given.codes) else []
+    occurring = np.flatnonzero(np.bincount(given.codes, minlength=len(given.labels)))
     found, labels = encode(name, [given.labels[code] for code in occurring])
     if len(labels) == len(given.labels) and (found == np.arange(len(labels))).all():
         return given.codes.astype(np.int64), labels

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.kernels import effects as kernels
-from choicekit.models import effects
-from choicekit.models.effects import CODES, Cells, Parameters
+from choicekit.models import _effects as effects
+from choicekit.models._effects import CODES, Cells, Parameters
 from choicekit.outcomes import NoFiniteEstimate
 from choicekit.profiles import Comparisons, PairCounts
 from choicekit.profiles._columns import Label, short
