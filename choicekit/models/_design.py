@@ -185,11 +185,13 @@ class CellLikelihood:
         return np.concatenate([scores - scores.mean(), tie, slopes])
 
     def loglik(self) -> float:
+        """The log-likelihood."""
         cells, at = self.design.cells, self.at
         eta = kernels.predictor(cells.first, cells.second, cells.covariates, at.scores, at.slopes)
         return -float(kernels.value(cells.model, eta, at.tie, cells.won, cells.lost, cells.tied))
 
     def covariance(self) -> Floats:
+        """Of mean-zero scores and the named effects, jointly."""
         refuse_large(self.design.cells.size if self.design.cells.free else 0)
         info = effects.information(self.design.cells, self.at)
         return self.public(effects.inverse(self.design.cells, info, self.prior))

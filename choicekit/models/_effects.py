@@ -40,6 +40,7 @@ class Cells:
 
     @property
     def count(self) -> Floats:
+        """How often each cell's pair met."""
         return np.asarray(self.won + self.lost + self.tied, np.float64)
 
 

@@ -239,6 +239,7 @@ class PairLikelihood:
     ties: str = "half"
 
     def loglik(self) -> float:
+        """The log-likelihood, ties as half wins."""
         pairs = self.pairs
         return float(luce.loglik(pairs.first, pairs.second, pairs.count, pairs.won, self.scores))
 
