@@ -845,3 +845,17 @@ def test_meanings_match_values_as_text_too() -> None:
 def test_a_table_is_written_in_a_known_format_only(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.parquet or \.jsonl"):
         ingest.write_table({"a": [1]}, tmp_path / "rows.csv")
+
+
+def test_the_first_of_two_sides_was_shown_first() -> None:
+    sides = pa.table({"left": ["x", "x", "y"], "right": ["y", "z", "z"], "outcome": ["left", "tie", "right"]})
+    reading = ingest.read_comparisons(sides, first="left", second="right", outcome="outcome")
+    assert reading.comparisons.order is not None
+    assert reading.comparisons.order.tolist() == [1, 1, -1]
+    counted = pa.table({"home": ["x"], "away": ["y"], "home_wins": [3], "away_wins": [2]})
+    games = ingest.read_comparisons(
+        counted, first="home", second="away", first_wins="home_wins", second_wins="away_wins"
+    ).comparisons
+    assert games.order is not None
+    assert games.order.tolist() == [1, -1]
+    assert ingest.read_comparisons(pa.table({"chosen": ["a"], "rejected": ["b"]})).comparisons.order is None

@@ -88,7 +88,8 @@ def read_comparisons(
     winner, loser : columns of labels, in the layout with one column for each;
     first, second, outcome : or the two sides and a column that says which was preferred;
     first_wins, second_wins : or the two sides and how often each was preferred.
-        Where none of these is given, the layout is guessed from common names and the guess reported.
+        Where none of these is given, the layout is guessed from common names and the guess reported. With two sides,
+        the first is taken for the one shown first (``Comparisons.order``).
     tie, weight, voter, group, context : further columns; ``group`` may name several. Those not given are guessed too.
     meaning : what outcome values mean, each one of ``"first"``, ``"second"``, ``"tie"``, ``"skip"``. Understood
         without it: a side's column name or its distinguishing part (``model_a`` or ``a``), ``left``/``right``,
@@ -287,6 +288,8 @@ class _Rows:
             "loser": [left[row] if verdicts[row] == "second" else right[row] for row in kept],
             "tie": [verdicts[row] == "tie" for row in kept],
         }
+        if "outcome" in self.roles:
+            columns["order"] = [-1 if verdicts[row] == "second" else 1 for row in kept]
         if "weight" in self.roles:
             columns["weight"] = self.amounts("weight", kept)
         return kept, columns
@@ -303,7 +306,8 @@ class _Rows:
             self.out[row] = "no wins on either side"
         both.sort(key=lambda entry: entry[0])
         kept = [entry[0] for entry in both]
-        return kept, dict(zip(("winner", "loser", "weight"), ([e[k] for e in both] for k in (1, 2, 3)), strict=True))
+        columns = dict(zip(("winner", "loser", "weight"), ([e[k] for e in both] for k in (1, 2, 3)), strict=True))
+        return kept, columns | {"order": [1 if e[1] == left[e[0]] else -1 for e in both]}
 
     def drop_selves(self, left: Sequence[Any], right: Sequence[Any]) -> None:
         bad = [row for row in range(self.length) if row not in self.out and left[row] == right[row]]
