@@ -1,6 +1,6 @@
 """Social choice for AI alignment: from preference data to a fair aggregate to a training loss."""
 
-from choicekit import alignment, domains, ingest, models, rules, welfare
+from choicekit import alignment, domains, ingest, models, rules, statistics, welfare
 from choicekit.models import Fit
 from choicekit.outcomes import Lottery, NoFiniteEstimate, NotConverged, Policy, Scores
 from choicekit.profiles import Approvals, Comparisons, Margins, PairCounts, Rankings, Utilities
@@ -31,5 +31,6 @@ __all__ = [
     "ingest",
     "models",
     "rules",
+    "statistics",
     "welfare",
 ]

@@ -1,4 +1,4 @@
-"""The one door to Narwhals: named columns of any frame as lists of Python values or as Arrow, and groups of its rows."""
+"""The one door to Narwhals: named columns of any frame as Python values or as Arrow, and groups of its rows."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def grouped(frame: Any, roles: Mapping[str, str], weight: str | None = None) -> 
         if not kind.is_numeric():
             raise TypeError(f"weight: needed numbers, column {weight!r} holds {kind}")
         number: Any = nw.Int64 if kind.is_integer() else nw.Float64
-        chosen += [nw.col(weight).alias("ck_given"), nw.col(weight).cast(number).fill_null(0).alias("ck_weight")]
+        chosen += [nw.col(weight).alias("ck_given"), nw.col(weight).fill_null(0).cast(number).alias("ck_weight")]
         sums += [
             nw.col("ck_weight").sum().alias("weight"),
             nw.col("ck_given").count().alias("weighted"),

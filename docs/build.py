@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import choicekit
-from choicekit import alignment, domains, ingest, models, report, rules, welfare
+from choicekit import alignment, domains, ingest, models, report, rules, statistics, welfare
 
 HERE = Path(__file__).parent / "reference"
 ROOMS = {
     "choicekit": choicekit,
     "choicekit.ingest": ingest,
     "choicekit.models": models,
+    "choicekit.statistics": statistics,
     "choicekit.alignment": alignment,
     "choicekit.rules": rules,
     "choicekit.welfare": welfare,

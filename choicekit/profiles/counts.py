@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from choicekit import arrow
 from choicekit.kernels import accumulate
 from choicekit.profiles import _cells
-from choicekit.profiles._columns import Codes, Label, frozen
+from choicekit.profiles._columns import Codes, Label, frozen, smallest
 
 if TYPE_CHECKING:
     from choicekit.profiles.comparisons import Comparisons
@@ -142,10 +143,12 @@ class PairCounts:
             raise ValueError("split: the counts do not tell voters apart; count by voter")
         if parts < 1:
             raise ValueError(f"split: needed a number of parts of at least 1, got {parts}")
-        cuts = np.searchsorted(self.voter, self.voter[np.arange(1, parts) * len(self) // parts]) if len(self) else []
-        edges = np.unique([0, *cuts, len(self)]).tolist()
+        edges = [0, len(self)]
+        if len(self):
+            edges += np.searchsorted(self.voter, self.voter[np.arange(1, parts) * len(self) // parts]).tolist()
+        edges = sorted(set(edges))
         low, high, values = _packed(self)
-        slices = [slice(*pair) for pair in zip(edges, edges[1:], strict=False)] or [slice(0, 0)]
+        slices = [slice(*pair) for pair in pairwise(edges)] or [slice(0, 0)]
         labels: Any = {name: getattr(self, name) for name in _LABELS}
         return tuple(unpacked((low[s], high[s], values[s]), by=self.by, **labels) for s in slices)
 
@@ -177,9 +180,12 @@ class PairCounts:
         True
         """
         labels = {name: getattr(self, name) for name in _LABELS}
-        columns = {"first": ("alternatives", self.first), "second": ("alternatives", self.second)}
-        columns |= {name: (f"{name}s", getattr(self, name)) for name in self.by if name != "order"}
-        numbers = {name: getattr(self, name) for name in ("order", "won", "lost", "tied") if name not in _absent(self)}
+        lists = {"first": "alternatives", "second": "alternatives", "voter": "voters", "group": "groups"}
+        there = {name: which for name, which in lists.items() if getattr(self, name) is not None}
+        columns = {name: (which, getattr(self, name)) for name, which in there.items()}
+        numbers = {name: getattr(self, name) for name in ("won", "lost", "tied")}
+        if self.order is not None:
+            numbers = {"order": self.order, **numbers}
         arrow.write_counts(path, labels, columns, numbers)
 
     @classmethod
@@ -193,8 +199,8 @@ class PairCounts:
             ...
         FileNotFoundError: nowhere.parquet: no such file
         """
-        labels, codes, numbers = arrow.read_counts(path)
-        found = cls(**labels, **codes, **numbers)
+        columns: dict[str, Any] = arrow.read_counts(path)
+        found = cls(**columns)
         cells = _packed(found)
         if not (found.first < found.second).all() or not accumulate.is_sorted(cells[0], cells[1]):
             raise ValueError(f"{path}: its cells are not sorted as counts are when saved; save them again")
@@ -205,7 +211,12 @@ def unpacked(
     cells: _cells.Cells, *, by: Sequence[By], alternatives: tuple[Label, ...], voters: tuple[Label, ...] = (),
     groups: tuple[Label, ...] = (),
 ) -> PairCounts:  # fmt: skip
-    """Counts from packed cells in rising order."""
+    """Counts from packed cells in rising order, as :mod:`choicekit.kernels.accumulate` has them.
+
+    >>> cells = np.array([(0 << 32) + (1 << 2) + 1]), np.array([0]), np.array([[2, 1, 0]])
+    >>> unpacked(cells, by=(), alternatives=("a", "b")).won.tolist()
+    [2]
+    """
     low, high, values = cells
     return PairCounts(
         alternatives=alternatives, first=low >> 32, second=(low >> 2) & 0x3FFFFFFF,
@@ -217,11 +228,16 @@ def unpacked(
 
 
 def count(comparisons: Comparisons, by: Sequence[By]) -> PairCounts:
-    """The counts of comparisons by pair and by what is named (see :meth:`Comparisons.counts`)."""
+    """The counts of comparisons by pair and by what is named (see :meth:`Comparisons.counts`).
+
+    >>> from choicekit import Comparisons
+    >>> count(Comparisons(["a", "a"], ["b", "b"]), ()).won.tolist()
+    [2]
+    """
     lacking = [name for name in by if name not in ("voter", "group", "order") or getattr(comparisons, name) is None]
     if lacking:
         raise KeyError(f"counts: the comparisons have no {lacking[0]!r}; give it when they are made")
-    weight = whole(comparisons.weight)
+    weight = _whole(comparisons.weight)
     tie = comparisons.tie if comparisons.tie.any() else None
     labels: Any = {name: getattr(comparisons, name) if name[:-1] in by else () for name in _LABELS[1:]}
     labels["alternatives"] = comparisons.alternatives
@@ -235,14 +251,18 @@ def count(comparisons: Comparisons, by: Sequence[By]) -> PairCounts:
     return unpacked(tally.cells(*codes), by=by, **labels)
 
 
-def whole(weight: NDArray[np.float64]) -> NDArray[Any]:
+def _whole(weight: NDArray[np.float64]) -> NDArray[Any]:
     """The weights as int64 where all are whole numbers (below 2⁵³, where doubles still tell neighbours apart)."""
     plain = bool((weight < 2.0**53).all()) and bool((weight == np.floor(weight)).all())
     return weight.astype(np.int64) if plain else weight
 
 
 def union(labels: Sequence[Label]) -> tuple[Label, ...]:
-    """Distinct labels: sorted where they can be, else in order of appearance."""
+    """Distinct labels: sorted where they can be, else in order of appearance.
+
+    >>> union(["b", "a", "b"]), union(["b", 1])
+    (('a', 'b'), ('b', 1))
+    """
     distinct = dict.fromkeys(labels)
     try:
         return tuple(sorted(distinct))  # type: ignore[type-var]
@@ -262,8 +282,9 @@ def _union(one: tuple[Label, ...], other: tuple[Label, ...]) -> tuple[tuple[Labe
 
 
 def _packed(counts: PairCounts) -> _cells.Cells:
-    order = 1 if counts.order is None else counts.order.astype(np.int64) + 1
-    low = (counts.first.astype(np.int64) << 32) + (counts.second.astype(np.int64) << 2) + order
+    low = (counts.first.astype(np.int64) << 32) + (counts.second.astype(np.int64) << 2) + 1
+    if counts.order is not None:
+        low += counts.order
     high = np.zeros(len(low), np.int64)
     if counts.voter is not None:
         high += counts.voter.astype(np.int64) << 32
@@ -282,24 +303,20 @@ def _comparisons(counts: PairCounts) -> Comparisons:
     cell = np.concatenate(cells)
     kind = np.repeat([0, 1, 2], [len(part) for part in cells])
     turned = kind == 1
-    voter, group, order = ([None if column is None else column[cell]][0] for column in
-                           (counts.voter, counts.group, counts.order))  # fmt: skip
+    voter = None if counts.voter is None else counts.voter[cell]
+    order = None if counts.order is None else np.where(turned, -counts.order[cell], counts.order[cell]).astype(np.int8)
+    codes = smallest(len(counts.alternatives))
     made = object.__new__(Comparisons)
     made._set(
         alternatives=counts.alternatives,
-        _winner=np.where(turned, counts.second[cell], counts.first[cell]),
-        _loser=np.where(turned, counts.first[cell], counts.second[cell]),
+        _winner=np.where(turned, counts.second[cell], counts.first[cell]).astype(codes),
+        _loser=np.where(turned, counts.first[cell], counts.second[cell]).astype(codes),
         _tie=kind == 2 if (kind == 2).any() else None,
         _weight=np.concatenate([values[part] for values, part in zip(sums, cells, strict=True)]).astype(np.float64),
-        voter=voter, voters=counts.voters, context=None, contexts=(),
-        order=None if order is None else np.where(turned, -order, order).astype(np.int8),
-        partitions={} if group is None else {"group": (group, counts.groups)},
+        voter=voter, voters=counts.voters, context=None, contexts=(), order=order,
+        partitions={} if counts.group is None else {"group": (counts.group[cell], counts.groups)},
     )  # fmt: skip
     return made
-
-
-def _absent(counts: PairCounts) -> tuple[str, ...]:
-    return tuple(name for name in ("voter", "group", "order") if name not in counts.by)
 
 
 def _named(by: Sequence[str]) -> str:
