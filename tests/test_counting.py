@@ -66,9 +66,24 @@ def test_blocks(size: int, rows: int, shift: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     a = rng.integers(0, size, rows).astype(np.uint16)
     b = ((a + rng.integers(1, size, rows)) % size).astype(np.uint16)
-    blocked, dense = counting.wins_blocked(a, b, size, shift), counting.wins_dense(a, b, size)
-    for one, other in zip(blocked, dense, strict=True):
+    blocked = counting.wins_blocked(a, b, size, shift)
+    dense = ck.Comparisons(a, b).tally()
+    labels = np.array(ck.Comparisons(a, b).alternatives)
+    for one, other in zip(blocked, (labels[dense[0]], labels[dense[1]], *dense[2:]), strict=False):
         np.testing.assert_array_equal(one, other)
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 30), st.integers(1, 2_000), st.integers(0, 10**6))
+def test_pairs_that_never_met_change_nothing(size: int, rows: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, size, rows)
+    data = ck.Comparisons(a, (a + rng.integers(1, size, rows)) % size)
+    few, all_of_them = data.tally(), data.tally(unmet=True)
+    met = all_of_them[2] + all_of_them[3] > 0
+    assert len(met) in (met.sum(), len(data.alternatives) * (len(data.alternatives) - 1) // 2)
+    for one, other in zip(few[:4], all_of_them[:4], strict=True):
+        np.testing.assert_array_equal(one, other[met])
 
 
 @settings(max_examples=30)

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 
 import choicekit as ck
 from choicekit import domains, models
+from choicekit.models import _hierarchy, _pooling
 from choicekit.models import groups as module
 
 Array = np.ndarray
@@ -408,6 +409,318 @@ def test_the_statistic_does_not_depend_on_the_pooling() -> None:
     np.testing.assert_allclose(found, found[0], rtol=1e-6)
 
 
+# --- The joint model and its marginal likelihood -------------------------------------------------------------------
+
+
+def surpluses(rows: list[Row], scores: Array) -> Array:
+    """Observed less expected wins of every alternative."""
+    found = np.zeros(len(scores))
+    for winner, loser, weight, tie in rows:
+        more = weight * ((0.5 if tie else 1.0) - 1 / (1 + math.exp(scores[loser] - scores[winner])))
+        found[winner] += more
+        found[loser] -= more
+    return found
+
+
+def parts_of(said: Spoken) -> list[list[Row]]:
+    return [[row for row, _, mine in said if mine == group] for group in sorted({mine for _, _, mine in said})]
+
+
+def joint_loss(said: Spoken, prior: float, pooling: float, at: Array, size: int) -> float:
+    """Minus the log posterior, without constants, at the population's scores and the groups' deviations in a row."""
+    population, *deviations = at.reshape(-1, size)
+    loss = float((population**2).sum()) / (2 * prior) + sum(float((own**2).sum()) for own in deviations) / (2 * pooling)
+    for rows, own in zip(parts_of(said), deviations, strict=True):
+        loss -= luce_loglik(rows, (population + own).tolist())
+    return loss
+
+
+def hessian(loss: Any, at: Array, step: float = 1e-3) -> Array:
+    """Central differences of a function of a few numbers."""
+    size = len(at)
+    shift = step * np.eye(size)
+    found = np.empty((size, size))
+    for a in range(size):
+        for b in range(size):
+            both, one = shift[a] + shift[b], shift[a] - shift[b]
+            found[a, b] = (loss(at + both) - loss(at + one) - loss(at - one) + loss(at - both)) / (4 * step**2)
+    return found
+
+
+@settings(max_examples=30)
+@given(spoken(), st.sampled_from([0.1, 1.0, 30.0]), st.sampled_from([0.03, 1.0, 10.0]))
+def test_a_joint_fit_balances_every_pull(said: Spoken, prior: float, pooling: float) -> None:
+    """Each group's surplus of wins is its deviation/pooling; all together they are the population's scores/prior."""
+    found = models.bradley_terry_by_group(comparisons(said), prior=prior, pooling=pooling, joint=True)
+    assert found.joint
+    assert (found.heldout, found.marginal) == ((), ())
+    everyone = found.population.scores
+    each = np.stack([surpluses(rows, own) for rows, own in zip(parts_of(said), found.scores, strict=True)])
+    np.testing.assert_allclose(each, (found.scores - everyone) / pooling, atol=1e-6)
+    np.testing.assert_allclose(each.sum(0), everyone / prior, atol=1e-6)
+    np.testing.assert_allclose([fit.loglik for fit in found.fits],
+                               [luce_loglik(rows, own.tolist()) for rows, own in zip(parts_of(said), found.scores,
+                                                                                    strict=True)])  # fmt: skip
+    assert found.population.loglik == pytest.approx(luce_loglik([row for row, _, _ in said], everyone.tolist()))
+
+
+@settings(max_examples=8)
+@given(spoken(size=3), st.sampled_from([0.3, 3.0]), st.sampled_from([0.1, 2.0]))
+def test_a_joint_fit_knows_its_covariances(said: Spoken, prior: float, pooling: float) -> None:
+    """From the whole Hessian by finite differences: no elimination, no gauge but that of the result."""
+    found = models.bradley_terry_by_group(comparisons(said), prior=prior, pooling=pooling, joint=True)
+    everyone, groups = found.population.scores, len(found.groups)
+    at = np.concatenate([everyone, (found.scores - everyone).ravel()])
+    inverse = np.linalg.inv(hessian(lambda x: joint_loss(said, prior, pooling, x, 3), at))
+    blocks = inverse.reshape(groups + 1, 3, groups + 1, 3).transpose(0, 2, 1, 3)
+    centre = np.eye(3) - 1 / 3
+    np.testing.assert_allclose(found.population.covariance, centre @ blocks[0, 0] @ centre, atol=1e-5)
+    for g, (fit, apart) in enumerate(zip(found.fits, found.differences(), strict=True), start=1):
+        own = blocks[0, 0] + blocks[0, g] + blocks[g, 0] + blocks[g, g]
+        np.testing.assert_allclose(fit.covariance, centre @ own @ centre, atol=1e-5)
+        np.testing.assert_allclose(apart.covariance, centre @ blocks[g, g] @ centre, atol=1e-5)
+        np.testing.assert_allclose(apart.values, fit.scores - everyone, atol=1e-12)
+
+
+@settings(max_examples=8)
+@given(spoken(size=3), st.sampled_from([0.3, 3.0]), st.sampled_from([0.1, 2.0]))
+def test_the_marginal_likelihood_is_laplaces(said: Spoken, prior: float, pooling: float) -> None:
+    """The exponent at the mode, the constants of both priors, and the determinant of the whole Hessian."""
+    found = log_marginal(said, prior, pooling)
+    groups = len(parts_of(said))
+    best = minimize(lambda x: joint_loss(said, prior, pooling, x, 3), np.zeros(3 * groups + 3), tol=1e-10)
+    curvature = np.linalg.slogdet(hessian(lambda x: joint_loss(said, prior, pooling, x, 3), best.x))[1]
+    constants = 3 * math.log(prior) + 3 * groups * math.log(pooling)
+    assert found == pytest.approx(-best.fun - (constants + curvature) / 2, abs=1e-4)
+
+
+def log_marginal(said: Spoken, prior: float, pooling: float) -> float:
+    """The value at given variances, from the table that a fit reports: one of them has to be chosen by it."""
+    cells = _pooling.cells_of(comparisons(said), "half")
+    count, won = cells.tally(np.ones(len(cells.edge)))
+    return _pooling.by_marginal(cells.pairs, count, won, int(cells.pairs.second.max()) + 1, prior, pooling).curve[0][1]
+
+
+def integrated(wins: list[tuple[int, int]], prior: float, pooling: float) -> float:
+    """log ∫∫ of two alternatives' likelihood over the gaps μ ~ N(0, 2·prior) and δ_g ~ N(0, 2·pooling), on a grid."""
+    grid = np.linspace(-7, 7, 1401)
+    normal = np.exp(-(grid**2) / 2)
+    normal /= normal.sum()
+    middle, apart = math.sqrt(2 * prior) * grid, math.sqrt(2 * pooling) * grid
+    gap = middle[:, None] + apart
+    total = np.zeros(len(grid))
+    for n, k in wins:
+        log = -n * np.logaddexp(0, -gap) - k * np.logaddexp(0, gap)
+        top = log.max(1)
+        total += top + np.log(np.exp(log - top[:, None]) @ normal)
+    return float(total.max() + math.log(np.exp(total - total.max()) @ normal))
+
+
+@pytest.mark.parametrize("wins", [[(30, 20), (15, 40)], [(12, 10), (9, 16), (20, 4)]])
+@pytest.mark.parametrize("pooling", [0.0, 0.05, 0.5, 3.0])
+def test_the_marginal_likelihood_approaches_the_integral(wins: list[tuple[int, int]], pooling: float) -> None:
+    """Two alternatives, two or three groups; with more data Laplace's error vanishes like 1/n."""
+    errors = []
+    for times in (1, 30):
+        said: Spoken = []
+        for g, (n, k) in enumerate(wins):
+            said += [((0, 1, float(n * times), False), 2 * g, g), ((1, 0, float(k * times), False), 2 * g + 1, g)]
+        exact = integrated([(n * times, k * times) for n, k in wins], 1.0, pooling)
+        errors.append(abs(log_marginal(said, 1.0, pooling) - exact))
+    assert errors[0] < 0.05
+    assert errors[1] < errors[0] / 6 + 1e-6
+
+
+def hierarchical(groups: int, each: int, pooling: float, size: int = 4, seed: int = 0) -> tuple[ck.Comparisons, Array]:
+    """Comparisons drawn from the model, and the groups' scores."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 1, size) + rng.normal(0, math.sqrt(pooling), (groups, size))
+    group = np.arange(groups).repeat(each)
+    left = rng.integers(0, size, len(group))
+    right = (left + rng.integers(1, size, len(group))) % size
+    won = rng.random(len(group)) < 1 / (1 + np.exp(scores[group, right] - scores[group, left]))
+    return ck.Comparisons(np.where(won, left, right), np.where(won, right, left), group=group), scores
+
+
+def test_the_variance_that_made_the_groups_is_found() -> None:
+    for pooling in (0.1, 0.6):
+        votes, scores = hierarchical(groups=150, each=120, pooling=pooling)
+        found = models.bradley_terry_by_group(votes, prior=1.0, pooling="marginal")
+        assert found.pooling == pytest.approx(pooling, rel=0.2)
+        truth = scores - scores.mean(1)[:, None]
+        pooled = ((found.scores - truth) ** 2).mean()
+        for other in (pooling / 20, pooling * 20):  # shrinking by another variance estimates worse
+            worse = models.bradley_terry_by_group(votes, prior=1.0, pooling=other, joint=True)
+            assert pooled < ((worse.scores - truth) ** 2).mean()
+
+
+def test_the_chosen_variances_are_stationary_and_the_best_of_their_table() -> None:
+    votes, _ = hierarchical(groups=12, each=60, pooling=0.5, seed=3)
+    found = models.bradley_terry_by_group(votes, prior="marginal", pooling="marginal")
+    table = dict(found.marginal)
+    assert table[found.pooling] == max(table.values())
+    assert list(table) == sorted({0.0, found.pooling, *module.MARGINAL_GRID})
+    cells = _pooling.cells_of(votes, "half")
+    counts = cells.tally(np.ones(len(cells.edge)))
+
+    def value(prior: float, pooling: float) -> float:
+        return _pooling.by_marginal(cells.pairs, *counts, 4, prior, pooling).curve[0][1]
+
+    best = value(found.prior, found.pooling)
+    assert best == pytest.approx(table[found.pooling], abs=1e-6)
+    for times in (0.7, 1.4):
+        assert value(found.prior * times, found.pooling) < best
+        assert value(found.prior, found.pooling * times) < best
+    for slope in (
+        value(found.prior * 1.01, found.pooling) - value(found.prior / 1.01, found.pooling),
+        value(found.prior, found.pooling * 1.01) - value(found.prior, found.pooling / 1.01),
+    ):
+        assert abs(slope) / (2 * math.log(1.01)) < 2e-3
+
+
+def test_groups_that_say_the_same_are_one() -> None:
+    rows = [(0, 1, 5.0, False), (1, 0, 3.0, False), (1, 2, 6.0, False), (2, 1, 4.0, False), (2, 0, 5.0, True)]
+    said: Spoken = [(row, 10 * g + k, g) for g in range(3) for k, row in enumerate(rows)]
+    found = models.bradley_terry_by_group(comparisons(said), prior=1.0, pooling="marginal")
+    assert found.pooling == 0.0
+    values = [value for _, value in found.marginal]
+    assert values == sorted(values, reverse=True)  # the more pooling variance, the less likely
+    alone = models.bradley_terry(comparisons(said), prior=1.0)
+    np.testing.assert_allclose(found.scores, np.stack([alone.scores] * 3), atol=1e-7)
+    np.testing.assert_allclose(found.population.covariance, alone.covariance, atol=1e-7)
+    assert all((apart.values == 0).all() and (apart.standard_errors < 1e-9).all() for apart in found.differences())
+
+
+def test_names_and_order_decide_nothing() -> None:
+    votes, _ = hierarchical(groups=5, each=40, pooling=0.5, seed=1)
+    rng = np.random.default_rng(0)
+    other, groups, rows = rng.permutation(4), rng.permutation(5), rng.permutation(len(votes))
+    assert votes.group is not None
+    again = ck.Comparisons(other[votes.winner][rows], other[votes.loser][rows], group=groups[votes.group][rows])
+    kinds: dict[str, Any] = {"prior": "marginal", "pooling": "marginal"}
+    one, two = models.bradley_terry_by_group(votes, **kinds), models.bradley_terry_by_group(again, **kinds)
+    assert two.pooling == pytest.approx(one.pooling, rel=1e-3)
+    assert two.prior == pytest.approx(one.prior, rel=1e-3)
+    np.testing.assert_allclose(two.scores[np.ix_(groups, other)], one.scores, atol=1e-3)
+    np.testing.assert_allclose([v for _, v in two.marginal], [v for _, v in one.marginal], atol=1e-5)
+    for g, apart in enumerate(one.differences()):
+        np.testing.assert_allclose(
+            two.differences()[groups[g]].standard_errors[other], apart.standard_errors, rtol=1e-3
+        )
+
+
+def test_intervals_of_a_joint_fit_hold_the_truth_they_promise() -> None:
+    """Over data drawn with the variances that the fit is told: 95 % of groups' scores, deviations and populations."""
+    inside, narrow, number = np.zeros(3), 0.0, 0
+    for seed in range(150):
+        rng = np.random.default_rng(1000 + seed)
+        population, apart = rng.normal(0, 1, 3), rng.normal(0, math.sqrt(0.5), (4, 3))
+        truth = population + apart
+        group = np.arange(4).repeat(24)
+        left = rng.integers(0, 3, 96)
+        right = (left + rng.integers(1, 3, 96)) % 3
+        won = rng.random(96) < 1 / (1 + np.exp(truth[group, right] - truth[group, left]))
+        votes = ck.Comparisons(np.where(won, left, right), np.where(won, right, left), group=group)
+        found = models.bradley_terry_by_group(votes, prior=1.0, pooling=0.5, joint=True)
+        steps = models.bradley_terry_by_group(votes, prior=1.0, pooling=0.5)
+
+        def held(ends: Array, true: Array) -> float:
+            centred = true - true.mean()
+            return float(((ends[:, 0] <= centred) & (centred <= ends[:, 1])).sum())
+
+        inside[0] += held(found.population.interval(), population)
+        for fit, one, off, true, gap in zip(found.fits, steps.fits, found.differences(), truth, apart, strict=True):
+            inside[1] += held(fit.interval(), true) / 4
+            inside[2] += held(off.interval(), gap) / 4
+            narrow += held(one.interval(), true) / 4
+        number += 3
+    share = inside / number
+    assert ((share > 0.92) & (share < 0.98)).all(), share
+    assert narrow / number < share[1]  # given the population's scores, as the two steps say
+
+
+def test_the_bootstrap_of_a_joint_fit_spreads_as_its_posterior() -> None:
+    votes, _ = hierarchical(groups=4, each=150, pooling=0.4, size=3, seed=5)
+    found = models.bradley_terry_by_group(votes, prior=1.0, pooling=0.4, joint=True)
+    draws = list(found.bootstrap(300, rng=0))
+    spread = np.std([draw.groups for draw in draws], axis=0)
+    np.testing.assert_allclose(spread, [fit.estimates.standard_errors for fit in found.fits], rtol=0.2)
+    spread = np.std([draw.population for draw in draws], axis=0)
+    np.testing.assert_allclose(spread, found.population.estimates.standard_errors, rtol=0.2)
+    np.testing.assert_allclose(np.mean([draw.groups for draw in draws], axis=0), found.scores, atol=0.1)
+
+
+def test_a_bootstrap_draws_the_variance_by_its_marginal_likelihood() -> None:
+    votes, _ = hierarchical(groups=6, each=40, pooling=0.4, size=3, seed=5)
+    found = models.bradley_terry_by_group(votes, prior=1.0, pooling="marginal")
+    tried, odds = found._odds()
+    assert tried.tolist() == sorted((0.0, *module.MARGINAL_GRID))
+    table = dict(found.marginal)
+    np.testing.assert_allclose(np.log(odds[4] / odds[9]), table[tried[4]] - table[tried[9]], atol=1e-8)
+    given = models.bradley_terry_by_group(votes, prior="marginal", pooling=0.3)
+    assert [variance for variance, _ in given.marginal] == [0.3]
+    assert [each.tolist() for each in given._odds()] == [[0.3], [1.0]]
+
+
+def test_the_statistic_of_a_joint_fit_is_that_of_two_steps() -> None:
+    votes = domains.three_groups().sample(voters=30, comparisons=10, rng=0)
+    steps = models.bradley_terry_by_group(votes, prior=1.0, pooling=0.5)
+    jointly = models.bradley_terry_by_group(votes, prior=1.0, pooling=0.5, joint=True)
+    assert jointly.statistic() == pytest.approx(steps.statistic())
+    for mine, theirs in zip(jointly.shuffled(2, rng=0), steps.shuffled(2, rng=0), strict=True):
+        assert mine.statistic == pytest.approx(theirs.statistic)
+        assert mine.groups.shape == (3, 6)
+        assert not np.allclose(mine.groups, theirs.groups)
+
+
+def test_both_ways_of_choosing_agree_about_who_differs() -> None:
+    population = domains.three_groups()
+    votes = population.sample(voters=90, comparisons=20, rng=0)
+    marginal = models.bradley_terry_by_group(votes, pooling="marginal")
+    heldout = models.bradley_terry_by_group(votes, joint=True)
+    assert 0.3 <= marginal.pooling <= 30
+    assert heldout.joint
+    assert heldout.pooling >= 0.3
+    assert heldout.marginal == ()
+    assert len(heldout.heldout) == len(module.POOLING_GRID)
+    mixed = models.bradley_terry_by_group(votes, prior="marginal", pooling="heldout")
+    assert mixed.joint
+    assert mixed.marginal == ()
+    assert mixed.heldout
+    assert mixed.prior not in module.PRIOR_GRID
+
+
+def test_the_centre_of_a_joint_fit_is_of_groups_and_not_of_heads() -> None:
+    """Ninety who prefer a and ten who prefer b as strongly: everybody prefers a, the groups' centre is in between."""
+    said: Spoken = []
+    for group, voters, side in ((0, 90, 0), (1, 10, 1)):
+        said += [((side, 1 - side, 0.8 * voters, False), 0, group), ((1 - side, side, 0.2 * voters, False), 1, group)]
+    steps = models.bradley_terry_by_group(comparisons(said), prior=10.0, pooling=2.0)
+    jointly = models.bradley_terry_by_group(comparisons(said), prior=10.0, pooling=2.0, joint=True)
+    assert steps.population.scores[0] > 0.4
+    assert abs(jointly.population.scores[0]) < 0.2
+
+
+def test_one_group_has_nothing_to_deviate_from() -> None:
+    votes = ck.Comparisons(["a", "b", "a"] * 5, ["b", "a", "b"] * 5, group=["x"] * 15)
+    found = models.bradley_terry_by_group(votes, prior="marginal", pooling="marginal")
+    assert (found.pooling, len(found.marginal)) == (0.0, 1)
+    np.testing.assert_allclose(found.scores[0], models.bradley_terry(votes, prior=found.prior).scores, atol=1e-7)
+
+
+def test_a_marginal_likelihood_is_of_the_joint_model() -> None:
+    with pytest.raises(ValueError, match="is that of the joint model; leave out joint=False"):
+        models.bradley_terry_by_group(TWO, pooling="marginal", joint=False)
+
+
+def test_too_many_alternatives_for_dense_blocks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hierarchy, "_LARGEST_BLOCKS", 7)
+    with pytest.raises(ValueError, match="2 groups × 2 alternatives need 2 dense 2 × 2 matrices; the limit is 7"):
+        models.bradley_terry_by_group(TWO, pooling="marginal")
+    with pytest.raises(ValueError, match="differences: 2 groups × 2 alternatives"):
+        models.bradley_terry_by_group(TWO, prior=1.0, pooling=1.0).differences()
+
+
 # --- Refusals -----------------------------------------------------------------------------------------------------
 
 TWO = ck.Comparisons(["a", "b"], ["b", "a"], group=["x", "y"])
@@ -416,12 +729,12 @@ TWO = ck.Comparisons(["a", "b"], ["b", "a"], group=["x", "y"])
 @pytest.mark.parametrize("name", ["prior", "pooling"])
 @pytest.mark.parametrize("variance", [-1.0, math.nan, math.inf, "estimate", None])
 def test_what_is_no_variance_is_refused(name: str, variance: Any) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be a variance or 'heldout', got {variance!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be a variance, 'heldout' or 'marginal', got {variance!r}"):
         models.bradley_terry_by_group(TWO, **{name: variance})
 
 
 def test_a_prior_of_nothing_is_refused_and_a_pooling_of_nothing_is_not() -> None:
-    with pytest.raises(ValueError, match="prior must be a variance or 'heldout', got 0"):
+    with pytest.raises(ValueError, match="prior must be a variance, 'heldout' or 'marginal', got 0"):
         models.bradley_terry_by_group(TWO, prior=0)
     assert models.bradley_terry_by_group(TWO, prior=1, pooling=0).pooling == 0
 

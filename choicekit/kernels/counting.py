@@ -72,21 +72,35 @@ def mapped(codes: Codes, new: Ints, kind: Codes) -> Codes:
 
 
 @jit
-def wins_dense(winner: Codes, loser: Codes, size: int) -> Tally:
-    """The tally of rows without ties or weights, through a square table of wins."""
-    wins = np.zeros(size * size, np.uint32)
+def wins_dense(
+    winner: Codes, loser: Codes, wins: NDArray[np.uint32], unmet: bool, pairs: NDArray[np.int32], tally: Floats
+) -> int:
+    """The tally of rows without ties or weights, through a square table of ``wins`` that comes empty.
+
+    Fills ``pairs[2, p]`` with first and second and ``tally[2, p]`` with won and lost, and returns how many there are;
+    p is one more than there are pairs. With ``unmet``, every pair is listed where most of them met. (Tables are made
+    by the caller because NumPy asks the system for large pages and numba does not.)
+    """
+    size = len(wins)
     for row in range(len(winner)):
-        wins[np.int64(winner[row]) * size + loser[row]] += np.uint32(1)
-    most = size * (size - 1) // 2 + 1
-    first, second = np.empty(most, np.int32), np.empty(most, np.int32)
-    won, lost = np.empty(most), np.empty(most)
+        wins[winner[row], loser[row]] += np.uint32(1)
+    if unmet:
+        seen, looked, a, b = 0, 0, 0, 1
+        while a < size - 1:
+            seen += (wins[a, b] | wins[b, a]) != 0
+            looked += 1
+            b += 61
+            while b >= size and a < size:
+                a += 1
+                b = a + 1 + (b - size) % 7
+        unmet = 2 * seen > looked
     met = 0
     for a in range(size):
         for b in range(a + 1, size):
-            ahead, behind = wins[a * size + b], wins[b * size + a]
-            first[met], second[met], won[met], lost[met] = a, b, ahead, behind
-            met += (ahead | behind) != 0
-    return first[:met], second[:met], won[:met], lost[:met]
+            ahead, behind = wins[a, b], wins[b, a]
+            pairs[0, met], pairs[1, met], tally[0, met], tally[1, met] = a, b, ahead, behind
+            met += unmet or (ahead | behind) != 0
+    return met
 
 
 @jit

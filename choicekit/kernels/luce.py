@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels._jit import jit
+from choicekit.kernels._jit import jit, jit_sums
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -47,26 +47,56 @@ def loglik(first: Ints, second: Ints, count: Floats, won: Floats, scores: Floats
 
 
 @jit
-def _laplacian(first: Codes, second: Codes, weight: Any, precision: float, vector: Floats) -> Floats:
-    """(Laplacian + precision·I) · vector; quickest where edges are sorted by ``first``."""
+def runs(first: Codes, second: Codes) -> tuple[Ints, Ints, Bools]:
+    """Where runs of edges with the same first begin (and the last ends), what that first is, and whether the run's
+    seconds follow each other without a gap."""
+    number = 1
+    for e in range(1, len(first)):
+        number += first[e] != first[e - 1]
+    begin, node, whole = np.zeros(number + 1, np.int64), np.zeros(number, np.int64), np.ones(number, np.bool_)
+    at = 0
+    if len(first):
+        node[0] = first[0]
+    for e in range(1, len(first)):
+        if first[e] != first[e - 1]:
+            at += 1
+            begin[at] = e
+            node[at] = first[e]
+        elif second[e] != second[e - 1] + 1:
+            whole[at] = False
+    begin[number] = len(first)
+    return begin, node, whole
+
+
+@jit_sums
+def _laplacian(
+    begin: Ints, node: Ints, whole: Bools, second: Codes, weight: Floats, precision: float, vector: Floats
+) -> Floats:
+    """(Laplacian + precision·I) · vector; runs without gaps are read and written several numbers at once."""
     out = precision * vector
-    e, edges = 0, len(first)
-    while e < edges:
-        i = first[e]
+    for run in range(len(node)):
+        i, start, number = node[run], begin[run], begin[run + 1] - begin[run]
         here, flows = vector[i], 0.0
-        while e < edges and first[e] == i:
-            flow = weight[e] * (here - vector[second[e]])
-            flows += flow
-            out[second[e]] -= flow
-            e += 1
+        if whole[run] and number:
+            j = second[start]
+            there, target, weights = vector[j : j + number], out[j : j + number], weight[start : start + number]
+            for k in range(number):
+                flow = weights[k] * (here - there[k])
+                flows += flow
+                target[k] -= flow
+        else:
+            for e in range(start, start + number):
+                flow = weight[e] * (here - vector[second[e]])
+                flows += flow
+                out[second[e]] -= flow
         out[i] += flows
     return out
 
 
-@jit
+@jit_sums
 def _gradient(
-    first: Codes, second: Codes, count: Any, wins: Floats, centre: Floats, precision: float, scores: Floats,
-    curvature: Any,
+    begin: Ints, node: Ints, whole: Bools, second: Codes, count: Any, wins: Floats, centre: Floats, precision: float,
+    scores: Floats, curvature: Floats,
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Expected minus observed wins with the prior's pull, and the curvature's diagonal; fills ``curvature`` a pair.
 
@@ -78,21 +108,33 @@ def _gradient(
     strength = np.exp(np.minimum(np.maximum(scores - middle, -350.0), 350.0))
     gradient = precision * (scores - centre) - wins
     diagonal = np.full(size, precision)
-    e, edges = 0, len(first)
-    while e < edges:
-        i = first[e]
+    for run in range(len(node)):
+        i, start, number = node[run], begin[run], begin[run + 1] - begin[run]
         mine, expected, bend = strength[i], 0.0, 0.0
-        while e < edges and first[e] == i:
-            j = second[e]
-            share = 1.0 / (mine + strength[j])
-            p, q = mine * share, strength[j] * share
-            both = count[e] * p * q
-            expected += count[e] * p
-            gradient[j] += count[e] * q
-            curvature[e] = both
-            bend += both
-            diagonal[j] += both
-            e += 1
+        if whole[run] and number:
+            j = second[start]
+            theirs, slopes, bends = strength[j : j + number], gradient[j : j + number], diagonal[j : j + number]
+            counts, curves = count[start : start + number], curvature[start : start + number]
+            for k in range(number):
+                share = 1.0 / (mine + theirs[k])
+                won = counts[k] * (mine * share)
+                q = theirs[k] * share
+                expected += won
+                bend += won * q
+                slopes[k] += counts[k] * q
+                bends[k] += won * q
+                curves[k] = won * q
+        else:
+            for e in range(start, start + number):
+                j = second[e]
+                share = 1.0 / (mine + strength[j])
+                won = count[e] * (mine * share)
+                q = strength[j] * share
+                expected += won
+                bend += won * q
+                gradient[j] += count[e] * q
+                diagonal[j] += won * q
+                curvature[e] = won * q
         gradient[i] += expected
         diagonal[i] += bend
     return gradient, diagonal
@@ -100,9 +142,19 @@ def _gradient(
 
 @jit
 def conjugate_gradient(
-    first: Codes, second: Codes, curvature: Any, precision: float, diagonal: Floats, target: Floats, accuracy: float
+    first: Codes, second: Codes, curvature: Floats, precision: float, diagonal: Floats, target: Floats, accuracy: float
 ) -> Floats:
-    """Jacobi-preconditioned solution of (Laplacian + precision·I) x = target to a relative accuracy.
+    """Solution of (Laplacian + precision·I) x = target to a relative accuracy, for edges with a curvature."""
+    begin, node, whole = runs(first, second)
+    return _solved(begin, node, whole, second, curvature, precision, diagonal, target, accuracy)
+
+
+@jit
+def _solved(
+    begin: Ints, node: Ints, whole: Bools, second: Codes, curvature: Floats, precision: float, diagonal: Floats,
+    target: Floats, accuracy: float,
+) -> Floats:  # fmt: skip
+    """Conjugate gradients, Jacobi-preconditioned.
 
     Without precision the Laplacian is singular, and what rounding leaves along the constant vector would grow: it is
     taken out of the residual, from each entry in proportion to its diagonal.
@@ -119,7 +171,7 @@ def conjugate_gradient(
     for _ in range(20 * size + 100):
         if product <= goal or product <= 0.0:
             break
-        image = _laplacian(first, second, curvature, precision, direction)
+        image = _laplacian(begin, node, whole, second, curvature, precision, direction)
         bend = direction @ image
         if bend <= 0.0:
             break
@@ -135,19 +187,23 @@ def conjugate_gradient(
 
 
 @jit
-def win_rates(first: Codes, second: Codes, count: Floats, won: Floats, size: int) -> Floats:
-    """Log-odds of winning with half a win and half a loss added: near the fit where everybody meets everybody."""
+def totals(first: Codes, second: Codes, count: Any, won: Any, size: int) -> tuple[Floats, Floats]:
+    """How often each alternative won, and met another."""
     wins, met = np.zeros(size), np.zeros(size)
-    for e in range(len(first)):
-        i, j = first[e], second[e]
-        wins[i] += won[e]
-        wins[j] += count[e] - won[e]
-        met[i] += count[e]
-        met[j] += count[e]
-    small = 0.5 * np.minimum(met, 1.0) + 1e-300
-    rates = np.log((wins + small) / (met - wins + small))
-    centred: Floats = rates - rates.mean()
-    return centred
+    e, edges = 0, len(first)
+    while e < edges:
+        i = first[e]
+        ahead, all_of_them = 0.0, 0.0
+        while e < edges and first[e] == i:
+            j = second[e]
+            ahead += won[e]
+            all_of_them += count[e]
+            wins[j] += count[e] - won[e]
+            met[j] += count[e]
+            e += 1
+        wins[i] += ahead
+        met[i] += all_of_them
+    return wins, met
 
 
 @jit
@@ -162,27 +218,43 @@ def newton(
     objective cannot fall, and no line search is needed. The residual is max |gradient| per comparison met (plus
     precision).
     """
+    wins, met = totals(first, second, count, won, len(start))
+    return _climbed(first, second, count, wins, met + precision, centre, precision, start, tolerance, limit)
+
+
+@jit
+def newton_from_win_rates(
+    first: Codes, second: Codes, count: Any, won: Any, size: int, tolerance: float, limit: int
+) -> tuple[Floats, int, float]:
+    """:func:`newton` without a prior, begun at the log-odds of winning, with half a win and half a loss added: near
+    the fit where everybody meets everybody."""
+    wins, met = totals(first, second, count, won, size)
+    small = 0.5 * np.minimum(met, 1.0) + 1e-300
+    rates = np.log((wins + small) / (met - wins + small))
+    return _climbed(first, second, count, wins, met, np.zeros(size), 0.0, rates - rates.mean(), tolerance, limit)
+
+
+@jit
+def _climbed(
+    first: Codes, second: Codes, count: Any, wins: Floats, met: Floats, centre: Floats, precision: float,
+    start: Floats, tolerance: float, limit: int,
+) -> tuple[Floats, int, float]:  # fmt: skip
     size = len(start)
     scores = start.copy()
-    wins, met = np.zeros(size), np.full(size, precision)
-    for e in range(len(first)):
-        i, j = first[e], second[e]
-        wins[i] += won[e]
-        wins[j] += count[e] - won[e]
-        met[i] += count[e]
-        met[j] += count[e]
-    curvature = np.empty(len(first), count.dtype)
+    begin, node, whole = runs(first, second)
+    curvature = np.empty(len(first))
     residual = np.inf
     for iteration in range(limit + 1):
-        gradient, diagonal = _gradient(first, second, count, wins, centre, precision, scores, curvature)
+        gradient, diagonal = _gradient(begin, node, whole, second, count, wins, centre, precision, scores, curvature)
         residual = 0.0
         for i in range(size):
             if met[i] > 0.0:
                 residual = max(residual, abs(gradient[i]) / met[i])
         if residual <= tolerance or iteration == limit:
             return scores, iteration, residual
-        accuracy = min(0.1, residual)
-        step = conjugate_gradient(first, second, curvature, precision, diagonal, -gradient, accuracy)
+        # as exact as a Newton step is near the end, and no more than the tolerance calls for
+        accuracy = min(0.1, max(residual, 0.1 * tolerance / residual))
+        step = _solved(begin, node, whole, second, curvature, precision, diagonal, -gradient, accuracy)
         if precision == 0.0:
             step -= step.mean()
         if step.max() - step.min() > 1.5:
@@ -258,6 +330,8 @@ def connected(first: Codes, second: Codes, count: Floats, won: Floats, size: int
                         reached[i] = True
                         reached[j] = True
                         found += 1
+                        if found == size:
+                            break
             if found in (size, before):
                 break
         if found < size:

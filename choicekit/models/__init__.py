@@ -30,6 +30,7 @@ from choicekit.models.luce import bradley_terry
 from choicekit.models.mixture_choice import ComponentChoice, MixtureComparison, choose_components, compare_mixtures
 from choicekit.models.mixture_shards import mixture_of_shards
 from choicekit.models.mixtures import Mixture, mixture, plackett_luce_mixture
+from choicekit.models.personal import PersonalFit, RankChoice, Voter, choose_rank, personal
 from choicekit.models.plackett_luce import choice_probabilities, plackett_luce, ranking_log_probabilities
 from choicekit.models.resampling import Bootstrap, bootstrap, sandwich
 from choicekit.models.spammers import SpammerScreen, spammers
@@ -53,13 +54,16 @@ __all__ = [
     "Mixture",
     "MixtureComparison",
     "NextPair",
+    "PersonalFit",
     "Prediction",
     "QuasiVariances",
     "Question",
+    "RankChoice",
     "RankIntervals",
     "Shuffled",
     "SimultaneousIntervals",
     "SpammerScreen",
+    "Voter",
     "annotators",
     "bootstrap",
     "bradley_terry",
@@ -67,6 +71,7 @@ __all__ = [
     "calibration",
     "choice_probabilities",
     "choose_components",
+    "choose_rank",
     "compare_mixtures",
     "deviance_bootstrap",
     "deviance_test",
@@ -77,6 +82,7 @@ __all__ = [
     "mixture",
     "mixture_of_shards",
     "next_pairs",
+    "personal",
     "plackett_luce",
     "plackett_luce_mixture",
     "quasi_variances",

@@ -12,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.kernels import luce
-from choicekit.models.fit import Fit
-from choicekit.models.luce import Pairs, Ties, count_pairs, fit_pairs
-from choicekit.outcomes import NotConverged
+from choicekit.models import _hierarchy, _pooling
+from choicekit.models._pooling import MARGINAL_GRID, POOLING_GRID, PRIOR_GRID
+from choicekit.models.fit import Estimates, Fit
+from choicekit.models.luce import Pairs, Ties
 from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import Label, frozen
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-HeldOut = Literal["heldout"]
+__all__ = [
+    "MARGINAL_GRID", "POOLING_GRID", "PRIOR_GRID", "TEST_VARIANCE", "GroupFits", "GroupScores", "Shuffled",
+    "bradley_terry_by_group",
+]  # fmt: skip
 
-#: Variances tried for the population's prior.
-PRIOR_GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-#: Variances tried for the deviation of a group from the population; 0 means that all groups share one fit.
-POOLING_GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+Floats = NDArray[np.float64]
+Chosen = Literal["heldout", "marginal"]
+
 #: The variance at which the heterogeneity statistic is computed, whatever the pooling.
 TEST_VARIANCE = 1.0
 
@@ -52,68 +53,26 @@ class Shuffled(NamedTuple):
     groups: Floats
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """The rows as (unit, group, edge, count, won); a unit is a voter, or a row where there are no voters."""
-
-    pairs: Pairs
-    unit: Ints
-    group: Ints
-    edge: Ints
-    count: Floats
-    won: Floats
-    units: int
-    groups: int
-    nested: bool
-    voters: bool
-
-    def tally(self, times: Floats, group: Ints | None = None) -> tuple[Floats, Floats]:
-        """Counts and wins ``[groups, edges]`` with each cell taken ``times`` over, under these group labels."""
-        labels = self.group if group is None else group
-        return luce.add_by_group(labels, self.edge, self.count, self.won, times, self.groups, len(self.pairs.first))
-
-    def unit_groups(self) -> Ints:
-        """The group of each unit (one of them, where a unit has several)."""
-        found = np.zeros(self.units, np.int64)
-        found[self.unit] = self.group
-        return found
-
-    @cached_property
-    def by_unit(self) -> Ints:
-        """The cells in the order of their units."""
-        return np.argsort(self.unit, kind="stable")
-
-    def permuted(self, rng: np.random.Generator) -> Ints:
-        """Group labels of the cells, shuffled among units where each has one, else among the cells of each unit."""
-        if self.nested:
-            return rng.permutation(self.unit_groups())[self.unit]
-        # Within each unit the order of random numbers; units keep their places.
-        order = np.argsort(self.unit[self.by_unit] + rng.random(len(self.unit)))
-        labels = np.empty_like(self.group)
-        labels[self.by_unit] = self.group[self.by_unit[order]]
-        return labels
-
-    def resampled(self, rng: np.random.Generator) -> Floats:
-        """How often each cell is taken when units are drawn with replacement, within groups where each has one."""
-        strata = self.unit_groups() if self.nested else np.zeros(self.units, np.int64)
-        times = np.zeros(self.units)
-        for stratum in np.unique(strata):
-            units = np.flatnonzero(strata == stratum)
-            times[units] = np.bincount(rng.integers(0, len(units), len(units)), minlength=len(units))
-        return times[self.unit]
-
-
 @dataclass(frozen=True, eq=False)
 class GroupFits:
     """Bradley–Terry fits of each group, shrunk towards the population's.
 
-    The model: the population's scores μ have independent N(0, ``prior``) priors and are fitted to everybody's
-    comparisons; group g's scores are μ + δ with δ independent N(0, ``pooling``), fitted to the group's own. With
-    ``pooling`` 0 every group has the population's scores.
+    The model: the population's scores μ have independent N(0, ``prior``) priors; group g's scores are μ + δ_g with
+    δ_g independent N(0, ``pooling``), and describe the group's own comparisons. With ``pooling`` 0 every group has
+    the population's scores. Where ``joint`` is false it is fitted in two steps: μ to everybody's comparisons (the one
+    set of scores that describes them best), then each group around that. Where it is true μ and all δ_g are the
+    model's joint mode, and μ is the centre of the groups, large and small.
 
     ``fits`` are in the order of ``groups``. ``shares[g]`` is the group's share of the voters where each voter is in
     one group, of the comparisons' weight otherwise. ``heldout`` lists (variance, mean log-likelihood of a held-out
-    comparison) for each pooling variance tried, and is empty where the pooling was given.
+    comparison) for each pooling variance tried, and is empty where none was tried. ``marginal`` lists (variance, log
+    marginal likelihood) at the prior chosen, for each pooling variance tried by marginal likelihood or for the one
+    given, and is empty where no variance was chosen so.
+
+    The covariances behind the fits' intervals take both variances as known. In a joint fit they are of the joint
+    posterior, so that a group's interval knows that the population is estimated too. In a fit of two steps they are
+    conditional on the population's scores: right for "how far is this group from that population", too narrow for
+    the group's scores themselves where the population's are uncertain (:meth:`bootstrap` leaves out neither).
 
     >>> from choicekit import domains
     >>> fits = bradley_terry_by_group(domains.three_groups().sample(voters=60, comparisons=20, rng=1))
@@ -129,7 +88,10 @@ class GroupFits:
     prior: float
     pooling: float
     heldout: tuple[tuple[float, float], ...]
-    _cells: _Cells = field(repr=False)
+    marginal: tuple[tuple[float, float], ...]
+    joint: bool
+    _cells: _pooling.Cells = field(repr=False)
+    _everybody: Floats = field(repr=False)
 
     @cached_property
     def scores(self) -> Floats:
@@ -153,14 +115,39 @@ class GroupFits:
             return "rows of each voter"
         return "voters" if self._cells.voters else "rows"
 
+    def differences(self) -> tuple[Estimates, ...]:
+        """Each group's scores less the population's, mean zero over the alternatives, in the order of ``groups``.
+
+        The values are shrunk, as the fits are; the errors are those of δ_g in the posterior of the hierarchical model
+        (normal approximation at the fitted scores, variances taken as known), which counts the uncertainty of the
+        population. Raises ``ValueError`` where groups × alternatives² is above twenty million.
+
+        >>> votes = Comparisons(["a"] * 9 + ["b"] * 9, ["b"] * 9 + ["a"] * 9, group=["x"] * 9 + ["y"] * 9)
+        >>> apart = bradley_terry_by_group(votes, prior=1.0, pooling=1.0).differences()
+        >>> [each.values.round(2).tolist() for each in apart]
+        [[1.03, -1.03], [-1.03, 1.03]]
+        >>> apart[0].standard_errors.round(2).tolist()
+        [0.52, 0.52]
+        """
+        _hierarchy.check_size(len(self.groups), len(self.alternatives), "differences")
+        count, won = self._cells.tally(np.ones(len(self._cells.edge)))
+        apart = self.scores - self.population.scores
+        model = _hierarchy.Hierarchy(
+            self._cells.pairs, count, won, self.prior, self.pooling, self.population.scores, apart
+        )
+        return tuple(
+            Estimates(self.alternatives, frozen(own), frozen(model.deviation_covariance(g)))
+            for g, own in enumerate(apart)
+        )
+
     def bootstrap(self, replicates: int, *, rng: int | np.random.Generator | None = None) -> Iterator[GroupScores]:
         """Refit to data resampled with replacement by voter (by row where there are no voters), one at a time.
 
         Where each voter is in one group the resampling is within groups. Resampling alone would be too sure of what
-        the priors decide, so each replicate also draws the pooling variance in proportion to its held-out likelihood
-        (where it was not given) and the centres of both priors from those priors. In a linear Gaussian model that
-        samples the posterior exactly (randomise-then-optimise, Bardsley et al. 2014); how often intervals made from
-        it cover the truth here is measured in ``benchmarks/interval_coverage.py``.
+        the priors decide, so each replicate also draws the pooling variance in proportion to its held-out or
+        marginal likelihood on a grid (where it was not given) and the centres of both priors from those priors. In a
+        linear Gaussian model that samples the posterior exactly (randomise-then-optimise, Bardsley et al. 2014); how
+        often intervals made from it cover the truth here is measured in ``benchmarks/interval_coverage.py``.
 
         >>> votes = Comparisons(["a", "b", "a"], ["b", "a", "b"], group=["x", "y", "x"])
         >>> fits = bradley_terry_by_group(votes, prior=1.0, pooling=1.0)
@@ -169,18 +156,20 @@ class GroupFits:
         """
         generator = np.random.default_rng(rng)
         cells, size = self._cells, len(self.alternatives)
-        tried, odds = np.array(self.heldout or ((self.pooling, 0.0),)).T
-        odds = np.exp((odds - odds.max()) * cells.pairs.count.sum())
+        tried, odds = self._odds()
         for _ in range(replicates):
             count, won = cells.tally(cells.resampled(generator))
             centre = generator.normal(0, math.sqrt(self.prior), size)
             start = self.population.scores
-            population = _refit(
+            variance = float(generator.choice(tried, p=odds))
+            apart = generator.normal(0, math.sqrt(variance), (len(count), size))
+            if self.joint:
+                yield self._jointly(count, won, variance, (centre, apart))
+                continue
+            population = _hierarchy.refit(
                 cells.pairs, count.sum(0), won.sum(0), self.alternatives, self.prior, centre, start
             ).scores
-            variance = float(generator.choice(tried, p=odds / odds.sum()))
-            centres = population + generator.normal(0, math.sqrt(variance), (len(count), size))
-            yield GroupScores(population, self._group_scores(count, won, centres, variance))
+            yield GroupScores(population, self._group_scores(count, won, population + apart, variance))
 
     def shuffled(self, permutations: int, *, rng: int | np.random.Generator | None = None) -> Iterator[Shuffled]:
         """Refit with the group labels permuted, one permutation at a time: what chance alone would show.
@@ -197,27 +186,31 @@ class GroupFits:
         cells = self._cells
         for _ in range(permutations):
             count, won = cells.tally(np.ones(len(cells.edge)), cells.permuted(generator))
-            tested = self._group_scores(count, won, self.population.scores, TEST_VARIANCE)
-            same = self.pooling == TEST_VARIANCE
-            scores = tested if same else self._group_scores(count, won, self.population.scores, self.pooling)
+            tested = self._group_scores(count, won, self._everybody, TEST_VARIANCE)
+            if self.joint:
+                scores = self._jointly(count, won, self.pooling, None).groups
+            elif self.pooling == TEST_VARIANCE:
+                scores = tested
+            else:
+                scores = self._group_scores(count, won, self._everybody, self.pooling)
             yield Shuffled(self._statistic(count, won, tested), scores)
 
     def statistic(self) -> float:
-        """How much better the groups are described by scores of their own than by the population's.
+        """How much better the groups are described by scores of their own than by one fit to everybody.
 
         Twice the gain in penalised log-likelihood, Σ_g 2[ℓ_g(μ + δ_g) − ‖δ_g‖²/(2v) − ℓ_g(μ)] at the maximising δ_g,
-        with v = 1 whatever the pooling: 0 where the population's scores suit every group, and compared with
-        :meth:`shuffled` rather than with a table.
+        with v = 1 whatever the pooling and μ the fit to everybody's comparisons: 0 where that suits every group, and
+        compared with :meth:`shuffled` rather than with a table.
 
         >>> votes = Comparisons(["a", "b"], ["b", "a"], group=["x", "y"])
         >>> round(bradley_terry_by_group(votes, prior=1.0, pooling=0.0).statistic(), 4)
         0.6708
         """
         count, won = self._cells.tally(np.ones(len(self._cells.edge)))
-        return self._statistic(count, won, self._group_scores(count, won, self.population.scores, TEST_VARIANCE))
+        return self._statistic(count, won, self._group_scores(count, won, self._everybody, TEST_VARIANCE))
 
     def _statistic(self, count: Floats, won: Floats, scores: Floats) -> float:
-        centre = self.population.scores
+        centre = self._everybody
         pairs, total = self._cells.pairs, 0.0
         for own, n, w in zip(scores, count, won, strict=True):
             gain = luce.loglik(pairs.first, pairs.second, n, w, own)
@@ -231,17 +224,39 @@ class GroupFits:
         if variance == 0:
             return around.copy()
         fits = [
-            _refit(self._cells.pairs, n, w, self.alternatives, variance, centre, None)
+            _hierarchy.refit(self._cells.pairs, n, w, self.alternatives, variance, centre, None)
             for n, w, centre in zip(count, won, around, strict=True)
         ]
         return np.stack([fit.scores for fit in fits])
+
+    def _jointly(
+        self, count: Floats, won: Floats, variance: float, centres: tuple[Floats, Floats] | None
+    ) -> GroupScores:  # fmt: skip
+        """The joint mode with this pooling variance and the priors centred there."""
+        start = self.population.scores, self.scores - self.population.scores
+        model = _hierarchy.joint(self._cells.pairs, count, won, self.prior, variance, start, centres)
+        groups = model.population + model.deviations
+        return GroupScores(model.population - model.population.mean(), groups - groups.mean(1)[:, None])
+
+    def _odds(self) -> tuple[Floats, Floats]:
+        """The pooling variances that a replicate may have, and how likely each is."""
+        if self.heldout:
+            tried, value = np.array(self.heldout).T
+            value = value * self._cells.pairs.count.sum()
+        else:
+            on_grid = [pair for pair in self.marginal if pair[0] in (0.0, *MARGINAL_GRID)]
+            chosen = on_grid if len(self.marginal) > 1 else [(self.pooling, 0.0)]
+            tried, value = np.array(chosen).T
+        odds = np.exp(value - value.max())
+        return tried, odds / odds.sum()
 
 
 def bradley_terry_by_group(
     comparisons: Comparisons,
     *,
-    prior: float | HeldOut = "heldout",
-    pooling: float | HeldOut = "heldout",
+    prior: float | Chosen = "heldout",
+    pooling: float | Chosen = "heldout",
+    joint: bool | None = None,
     ties: Ties = "half",
     folds: int = 5,
     rng: int | np.random.Generator | None = 0,
@@ -251,157 +266,116 @@ def bradley_terry_by_group(
     Parameters
     ----------
     comparisons : the data; its partition in force gives the groups (without one, everybody is the group "everyone").
-    prior, pooling : variances of the two Gaussian priors of :class:`GroupFits`, or ``"heldout"``: the one of
-        ``PRIOR_GRID`` (``POOLING_GRID``) under which comparisons held out of the fit are most likely. Folds are made
-        of whole voters where there are at least two.
+    prior, pooling : variances of the two Gaussian priors of :class:`GroupFits`; or ``"heldout"``: the one of
+        ``PRIOR_GRID`` (``POOLING_GRID``) under which comparisons held out of the fit are most likely, folds made of
+        whole voters where there are at least two; or ``"marginal"``: the one under which the data are most likely
+        once μ and all δ_g are integrated out, between 1e-4 and 100 (or exactly 0 for the pooling).
+    joint : fit μ and all δ_g together rather than in two steps (see :class:`GroupFits`); ``None`` means where a
+        variance is chosen by marginal likelihood, since the joint model is the one whose likelihood that is.
     ties : as in :func:`bradley_terry`.
     folds : how many parts the data are held out in.
     rng : makes the folds.
 
-    Raises ``ValueError`` for variances that are not finite numbers (``prior`` > 0, ``pooling`` ≥ 0) or fewer than two
-    folds, and ``NotConverged`` where a fit stops early.
+    The marginal likelihood is Laplace's approximation around the joint mode, log p(data | μ̂ + δ̂) − ‖μ̂‖²/(2·prior) −
+    Σ‖δ̂_g‖²/(2·pooling) − ½ log det(I + prior·Σ_g L_g K_g) − ½ Σ_g log det(I + pooling·L_g), with L_g the information
+    of group g and K_g = (I + pooling·L_g)⁻¹. It is good where groups have a handful of comparisons an alternative,
+    and rough where they have one or two; where a group's comparisons go one way only the likeliest pooling may be
+    the largest tried. Comparisons count as independent given the
+    scores; where the answers of a voter resemble each other more than the group's scores explain, ``"heldout"`` (by
+    whole voters) is not misled and ``"marginal"`` is. A tie is half a win each way in it, as in the fit.
+
+    Raises ``ValueError`` for variances that are not finite numbers (``prior`` > 0, ``pooling`` ≥ 0), for fewer than two
+    folds, for ``joint=False`` with a variance by marginal likelihood, and for a joint fit where groups ×
+    alternatives² is above twenty million; ``NotConverged`` where a fit stops early.
+
+    Sources: the two-level model in Böckenholt 2001 (doi:10.1037/1082-989X.6.1.49); Laplace's approximation in Tierney
+    and Kadane 1986 (doi:10.1080/01621459.1986.10478240).
 
     >>> votes = Comparisons(["a"] * 9 + ["b"] * 9, ["b"] * 9 + ["a"] * 9, group=["x"] * 9 + ["y"] * 9)
     >>> fits = bradley_terry_by_group(votes, prior=1.0)
     >>> fits.pooling > 0, fits.fits[0].winners, fits.fits[1].winners
     (True, ('a',), ('b',))
+    >>> columns = list("aaabbbba"), list("bbbaaaab")                    # x says a, a, a, b and y says b, b, b, a
+    >>> votes = Comparisons(*columns, weight=[5] * 8, group=["x"] * 4 + ["y"] * 4)
+    >>> round(bradley_terry_by_group(votes, prior=1.0, pooling="marginal").pooling, 2)
+    0.86
     """
     for name, value, least in (("prior", prior, 1e-300), ("pooling", pooling, 0.0)):
-        if value != "heldout" and not (isinstance(value, int | float) and least <= value < math.inf):
-            raise ValueError(f"bradley_terry_by_group: {name} must be a variance or 'heldout', got {value!r}")
+        if value not in ("heldout", "marginal") and not (isinstance(value, int | float) and least <= value < math.inf):
+            raise ValueError(
+                f"bradley_terry_by_group: {name} must be a variance, 'heldout' or 'marginal', got {value!r}"
+            )
     if folds < 2:
         raise ValueError(f"bradley_terry_by_group: folds must be at least 2, got {folds}")
-    cells = _cells(comparisons, ties)
-    names = comparisons.alternatives
-    parts = list(_folds(cells, folds, np.random.default_rng(rng)))
-    variance = _likeliest(_prior_heldout(cells, names, parts)) if prior == "heldout" else float(prior)
-    tried = _pooling_heldout(cells, names, parts, variance) if pooling == "heldout" and cells.groups > 1 else []
-    spread = _likeliest(tried) if tried else 0.0 if pooling == "heldout" else float(pooling)
+    integrated = "marginal" in (prior, pooling)
+    if joint is False and integrated:
+        raise ValueError(
+            "bradley_terry_by_group: a marginal likelihood is that of the joint model; leave out joint=False, or "
+            "choose both variances with 'heldout' or as numbers"
+        )
+    together = integrated or bool(joint)
+    cells = _pooling.cells_of(comparisons, ties)
+    names, pairs, size = comparisons.alternatives, cells.pairs, len(comparisons.alternatives)
+    if together:
+        _hierarchy.check_size(cells.groups, size, "bradley_terry_by_group")
+    parts = list(_pooling.folded(cells, folds, np.random.default_rng(rng)))
     count, won = cells.tally(np.ones(len(cells.edge)))
-    population = _refit(cells.pairs, count.sum(0), won.sum(0), names, variance, None, None)
-    if spread == 0:
-        fits = [population] * cells.groups
+    variance: float | None = None
+    if prior == "heldout":
+        variance = _pooling.likeliest(_pooling.prior_heldout(pairs, names, parts))
+    elif prior != "marginal":
+        variance = float(prior)
+    spread = None if pooling in ("heldout", "marginal") else float(pooling)
+    curve: tuple[tuple[float, float], ...] = ()
+    if integrated:
+        chosen = _pooling.by_marginal(pairs, count, won, size, variance, spread)
+        variance = chosen.model.prior
+        spread = spread if pooling == "heldout" else chosen.model.pooling
+        curve = () if pooling == "heldout" else chosen.curve
+    assert variance is not None
+    tried = []
+    if spread is None:
+        tried = _pooling.pooling_heldout(pairs, names, parts, variance, together) if cells.groups > 1 else []
+        spread = _pooling.likeliest(tried) if tried else 0.0
+    everybody = _hierarchy.refit(pairs, count.sum(0), won.sum(0), names, variance, None, None)
+    if together:
+        population, fits = _joint_fits(cells.pairs, count, won, variance, spread, everybody)
     else:
-        fits = [
-            _refit(cells.pairs, n, w, names, spread, population.scores, None) for n, w in zip(count, won, strict=True)
-        ]
+        population, fits = everybody, _fits_around(everybody, cells.pairs, count, won, spread)
     return GroupFits(
-        alternatives=names,
-        groups=comparisons.groups or ("everyone",),
-        population=population,
-        fits=tuple(fits),
-        shares=_shares(cells),
-        prior=variance,
-        pooling=spread,
-        heldout=tuple((value, score) for score, value in sorted(tried, key=lambda pair: pair[1])),
-        _cells=cells,
-    )
-
-
-def _cells(comparisons: Comparisons, ties: Ties) -> _Cells:
-    pairs = count_pairs(comparisons, ties)
-    size = len(comparisons.alternatives)
-    keep = np.flatnonzero((comparisons.weight > 0) & ~(comparisons.tie & (ties == "drop")))
-    winner, loser = comparisons.winner[keep], comparisons.loser[keep]
-    edge = np.searchsorted(
-        pairs.first * size + pairs.second, np.minimum(winner, loser) * size + np.maximum(winner, loser)
-    )
-    share = np.where(comparisons.tie[keep], 0.5, winner < loser)
-    weight = comparisons.weight[keep]
-    group = np.zeros(len(keep), np.int64) if comparisons.group is None else comparisons.group[keep]
-    unit, by_voter = np.arange(len(keep)), False
-    if comparisons.voter is not None:
-        # numbered anew, for somebody whose rows all have no weight is no unit
-        present, voter = np.unique(comparisons.voter[keep], return_inverse=True)
-        by_voter = len(present) > 1
-        unit = voter if by_voter else unit
-    units = int(unit.max()) + 1
-    low, high = np.full(units, np.iinfo(np.int64).max), np.full(units, -1)
-    np.minimum.at(low, unit, group)
-    np.maximum.at(high, unit, group)
-    return _Cells(
-        pairs=pairs, unit=unit, group=group, edge=edge, count=weight, won=weight * share, units=units,
-        groups=max(1, len(comparisons.groups)), nested=bool((low >= high).all()), voters=by_voter,
+        alternatives=names, groups=comparisons.groups or ("everyone",), population=population, fits=fits,
+        shares=_pooling.shares_of(cells), prior=variance, pooling=spread, heldout=tuple(sorted(tried)), marginal=curve,
+        joint=together, _cells=cells, _everybody=everybody.scores,
     )  # fmt: skip
 
 
-def _shares(cells: _Cells) -> Floats:
-    if cells.voters and cells.nested:
-        tally = np.bincount(cells.unit_groups()[np.unique(cells.unit)], minlength=cells.groups)
-    else:
-        tally = np.bincount(cells.group, cells.count, cells.groups)
-    sizes = np.asarray(tally, np.float64)
-    shares: Floats = sizes / sizes.sum()
-    return shares
+def _fits_around(everybody: Fit, pairs: Pairs, count: Floats, won: Floats, pooling: float) -> tuple[Fit, ...]:
+    """Each group around the fit to everybody."""
+    if pooling == 0:
+        return (everybody,) * len(count)
+    return tuple(
+        _hierarchy.refit(pairs, n, w, everybody.alternatives, pooling, everybody.scores, None)
+        for n, w in zip(count, won, strict=True)
+    )
 
 
-def _refit(
-    pairs: Pairs, count: Floats, won: Floats, names: tuple[Label, ...], variance: float, centre: Floats | None,
-    start: Floats | None,
-) -> Fit:  # fmt: skip
-    seen = np.flatnonzero(count)
-    met = Pairs(pairs.first[seen], pairs.second[seen], count[seen], won[seen])
-    fit = fit_pairs(met, names, prior=variance, centre=centre, start=start, tolerance=1e-9)
-    if not fit.converged:
-        raise NotConverged(
-            f"bradley_terry_by_group: residual {fit.residual:.1e} after {fit.iterations} steps; "
-            "a smaller prior variance helps. The partial fit is in .partial",
-            fit,
-        )
-    return fit
+def _joint_fits(
+    pairs: Pairs, count: Floats, won: Floats, prior: float, pooling: float, everybody: Fit
+) -> tuple[Fit, tuple[Fit, ...]]:
+    """The population and the groups at the mode of the hierarchical model, with the joint posterior's covariances."""
+    size = len(everybody.scores)
+    model = _hierarchy.joint(pairs, count, won, prior, pooling, (everybody.scores, np.zeros((len(count), size))))
 
+    def fit(scores: Floats, group: int | None) -> Fit:
+        return Fit(
+            model="bradley_terry", alternatives=everybody.alternatives, scores=frozen(scores - scores.mean()),
+            effects={}, converged=True, iterations=model.iterations, residual=model.residual,
+            prior=prior if group is None else pooling,
+            comparisons=float(count.sum() if group is None else count[group].sum()),
+            errors="joint posterior", _likelihood=_hierarchy.Part(model, group),
+        )  # fmt: skip
 
-class _Fold(NamedTuple):
-    """Counts and wins ``[groups, edges]`` of what is kept and what is held out."""
-
-    kept: Floats
-    kept_won: Floats
-    out: Floats
-    out_won: Floats
-
-
-def _folds(cells: _Cells, folds: int, rng: np.random.Generator) -> Iterator[_Fold]:
-    parts = min(folds, cells.units)
-    if parts < 2:
-        return
-    fold = rng.permutation(np.arange(cells.units) % parts)[cells.unit]
-    for part in range(parts):
-        out = (fold == part).astype(np.float64)
-        yield _Fold(*cells.tally(1 - out), *cells.tally(out))
-
-
-def _likeliest(tried: list[tuple[float, float]]) -> float:
-    """The variance with the highest held-out likelihood, the smallest of those where several have it."""
-    return max(tried, key=lambda found: (found[0], -found[1]))[1]
-
-
-def _prior_heldout(cells: _Cells, names: tuple[Label, ...], parts: list[_Fold]) -> list[tuple[float, float]]:
-    """(held-out log-likelihood a comparison, variance) of the population's fit, for each prior variance."""
-    pairs = cells.pairs
-    if not parts:
-        return [(0.0, 1.0)]
-    scores = dict.fromkeys(PRIOR_GRID, 0.0)
-    for fold in parts:
-        count, won, out, out_won = (tally.sum(0) for tally in fold)
-        start = None
-        for variance in PRIOR_GRID:
-            start = _refit(pairs, count, won, names, variance, None, start).scores
-            scores[variance] += luce.loglik(pairs.first, pairs.second, out, out_won, start)
-    return [(score / pairs.count.sum(), variance) for variance, score in scores.items()]
-
-
-def _pooling_heldout(
-    cells: _Cells, names: tuple[Label, ...], parts: list[_Fold], prior: float
-) -> list[tuple[float, float]]:
-    """(held-out log-likelihood a comparison, variance) of the groups' fits, for each pooling variance."""
-    pairs = cells.pairs
-    scores = dict.fromkeys(POOLING_GRID, 0.0)
-    for fold in parts:
-        centre = _refit(pairs, fold.kept.sum(0), fold.kept_won.sum(0), names, prior, None, None).scores
-        for count, won, out, out_won in zip(*fold, strict=True):
-            own = centre
-            for variance in POOLING_GRID:
-                if variance:
-                    own = _refit(pairs, count, won, names, variance, centre, own).scores
-                scores[variance] += luce.loglik(pairs.first, pairs.second, out, out_won, own)
-    return [(score / pairs.count.sum(), variance) for variance, score in scores.items()]
+    population = fit(model.population, None)
+    if pooling == 0:
+        return population, (population,) * len(count)
+    return population, tuple(fit(model.population + own, g) for g, own in enumerate(model.deviations))

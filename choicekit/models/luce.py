@@ -105,7 +105,7 @@ def bradley_terry(
     _check(comparisons, prior, ties, order, features, comparison_features, parts)
     begin = None if start is None else _start(start, comparisons.alternatives)
     if ties in ("half", "drop") and not (order or features or comparison_features):
-        pairs = _tallied(comparisons, ties)
+        pairs = _tallied(comparisons, ties, unmet=parts == "together")
         fit = (_fit_apart if parts == "separate" else _fit_together)(
             pairs, comparisons.alternatives, prior, begin, tolerance, limit
         )
@@ -158,12 +158,10 @@ def _fit_together(
         if len(components) > 1:
             named = tuple(tuple(alternatives[a] for a in part) for part in components)
             raise no_finite_estimate(named, _WAYS_OUT)
-    begin = (
-        luce.win_rates(pairs.first, pairs.second, pairs.count, pairs.won, size)
-        if start is None and prior is None
-        else start
-    )
-    return fit_pairs(pairs, alternatives, prior=prior, start=begin, tolerance=tolerance, limit=limit)
+    if start is None and prior is None:
+        found = luce.newton_from_win_rates(pairs.first, pairs.second, pairs.count, pairs.won, size, tolerance, limit)
+        return _fit(pairs, alternatives, found[0] - found[0].mean(), *found[1:], prior, tolerance, None)
+    return fit_pairs(pairs, alternatives, prior=prior, start=start, tolerance=tolerance, limit=limit)
 
 
 def _fit_apart(
@@ -321,23 +319,22 @@ def _as_pairs(cells: effects.Cells) -> Pairs:
 
 def count_pairs(comparisons: Comparisons | PairCounts, ties: Ties = "half") -> Pairs:
     """Tally comparisons over unordered pairs, a tie as half a win each way or (``"drop"``) not at all."""
-    pairs = _tallied(comparisons, ties)
+    pairs = _tallied(comparisons, ties, unmet=False)
     return replace(pairs, first=pairs.first.astype(np.int64), second=pairs.second.astype(np.int64))
 
 
-def _tallied(comparisons: Comparisons | PairCounts, ties: Ties) -> Pairs:
-    """The same with codes as narrow as they come."""
+def _tallied(comparisons: Comparisons | PairCounts, ties: Ties, *, unmet: bool) -> Pairs:
+    """The same with codes as narrow as they come, and with pairs that never met where that is quicker."""
     if isinstance(comparisons, Comparisons):
-        first, second, won, lost, tied = comparisons.tally()
+        first, second, won, lost, tied = comparisons.tally(unmet=unmet)
     else:
         first, second, won, lost, tied = _merged(comparisons)
-    count = won + lost
+    count = np.add(won, lost, out=lost)  # in place: fresh memory costs more than the sum
     if ties != "drop" and len(tied):
         won, count = won + 0.5 * tied, count + tied
-    met = count > 0
-    if not met.all():
+    if not unmet and not (met := count > 0).all():
         first, second, won, count = first[met], second[met], won[met], count[met]
-    if not len(count):
+    if not count.any():
         raise ValueError("bradley_terry: no comparison is left once ties are dropped; use ties='half'")
     return Pairs(first, second, count, won)
 

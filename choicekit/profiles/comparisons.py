@@ -34,6 +34,7 @@ Tally = tuple[NDArray[np.int32], NDArray[np.int32], Floats, Floats, Floats]
 _LARGEST_DENSE = 1_500
 _LARGEST_BLOCKED = 16_384
 _TABLE = 1 << 17
+_LARGE_PAGES = 1 << 20
 _STORED = ("_winner", "_loser", "_tie", "_weight")
 
 
@@ -287,10 +288,11 @@ class Comparisons:
         """
         return count(self, by)
 
-    def tally(self) -> Tally:
+    def tally(self, *, unmet: bool = False) -> Tally:
         """The pairs that met, sorted: ``first < second``, and the weight of ``won``, ``lost`` and ``tied`` rows.
 
         ``tied`` is empty where the comparisons have no ties at all. The same as :meth:`counts` without its labels.
+        With ``unmet`` pairs that never met may be listed too, where most did: lists without gaps are quicker to read.
 
         >>> first, second, won, lost, tied = Comparisons(["a", "a", "b"], ["b", "b", "a"]).tally()
         >>> won.tolist(), lost.tolist(), tied.tolist()
@@ -300,7 +302,13 @@ class Comparisons:
         winner, loser = self._winner, self._loser
         plain = self._tie is None and self._weight is None
         if plain and size <= _LARGEST_DENSE and size * size <= 16 * rows + 65_536:
-            return *counting.wins_dense(winner, loser, size), np.zeros(0)
+            most = size * (size - 1) // 2 + 1
+            # NumPy asks for large pages from 4 MiB up, which spares thousands of page faults: few and large arrays
+            room = np.empty(3 * most)
+            pairs, tally = room[:most].view(np.int32).reshape(2, most), room[most:].reshape(2, most)
+            wins = np.zeros(max(size * size, _LARGE_PAGES * (size > 500)), np.uint32)[: size * size].reshape(size, size)
+            met = counting.wins_dense(winner, loser, wins, unmet, pairs, tally)
+            return pairs[0, :met], pairs[1, :met], tally[0, :met], tally[1, :met], np.zeros(0)
         if plain and size <= _LARGEST_BLOCKED and size * size <= 16 * rows:
             shift = max(0, (_TABLE // size).bit_length() - 1)
             return *counting.wins_blocked(winner, loser, size, shift), np.zeros(0)
