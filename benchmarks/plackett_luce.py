@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit.models.plackett_luce import plackett_luce
+from choicekit.models.rankings import plackett_luce
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

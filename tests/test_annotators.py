@@ -17,10 +17,10 @@ import choicekit as ck
 from choicekit import models, solvers
 from choicekit.kernels import annotators as kernels
 from choicekit.models import _reliability as inner
-from choicekit.models.annotators import CENTRES, AnnotatorFit, annotators
-from choicekit.models.disagreement import disagreement
+from choicekit.models.crowd import CENTRES, AnnotatorFit, annotators
 from choicekit.models.luce import count_pairs, fit_pairs
-from choicekit.models.spammers import spammers
+from choicekit.models.noise import disagreement
+from choicekit.models.screening import spammers
 
 Array = np.ndarray
 
@@ -430,7 +430,7 @@ def test_p_values_are_those_of_the_exact_distribution() -> None:
 
 @pytest.mark.parametrize("voters", [6, 40])
 def test_one_step_leaves_a_voter_out_as_a_refit_does(voters: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from choicekit.models import spammers as module
+    from choicekit.models import screening as module
 
     votes, _ = drawn(np.random.default_rng(14), voters, 5, 15, spread=1.5)
     cells = inner.count_cells(votes, False, "drop")

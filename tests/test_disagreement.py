@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import choicekit as ck
-from choicekit.models.disagreement import Disagreement, _answers, disagreement
+from choicekit.models.noise import Disagreement, _answers, disagreement
 
 Array = np.ndarray
 Said = list[tuple[int, int, int, float]]  # voter, question, context, answer

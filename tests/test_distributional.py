@@ -15,7 +15,7 @@ from scipy.special import log_ndtr, ndtr
 import choicekit as ck
 from choicekit import models
 from choicekit.kernels import annotators as kernels
-from choicekit.models.distributional import DistributionalFit, distributional
+from choicekit.models.hidden_context import DistributionalFit, distributional
 
 Array = np.ndarray
 

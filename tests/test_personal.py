@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,10 @@ import choicekit as ck
 from choicekit.kernels import personal as kernel
 from choicekit.models import _variational as variational
 from choicekit.models import bradley_terry
-from choicekit.models.personal import PersonalFit, choose_rank, personal
+from choicekit.models import offsets as module
+from choicekit.models.offsets import PersonalFit, choose_rank, personal
 
 Array = np.ndarray
-module = sys.modules["choicekit.models.personal"]
 
 
 def sigmoid(x: Array | float) -> Any:

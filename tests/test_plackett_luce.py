@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import itertools
 import math
 from pathlib import Path
@@ -20,9 +19,9 @@ from choicekit import graphs, models
 from choicekit.kernels import stages as kernels
 from choicekit.kernels import tied_stages
 from choicekit.models import _stages
-from choicekit.models.plackett_luce import choice_probabilities, plackett_luce, ranking_log_probabilities
+from choicekit.models import rankings as module
+from choicekit.models.rankings import choice_probabilities, plackett_luce, ranking_log_probabilities
 
-module = importlib.import_module("choicekit.models.plackett_luce")
 Ranks = np.ndarray
 Stage = tuple[float, tuple[int, ...], tuple[int, ...]]  # weight, chosen, available
 

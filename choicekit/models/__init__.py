@@ -1,9 +1,7 @@
 """Models of who prefers what."""
 
-from choicekit.models.annotators import AnnotatorFit, annotators
+from choicekit.models.crowd import AnnotatorFit, annotators
 from choicekit.models.cycles import CyclicTriangle, Hodge, hodge
-from choicekit.models.disagreement import Disagreement, Question, disagreement
-from choicekit.models.distributional import DistributionalFit, distributional
 from choicekit.models.fit import Estimates, Fit, Prediction
 from choicekit.models.goodness import (
     CalibrationTable,
@@ -15,6 +13,7 @@ from choicekit.models.goodness import (
 )
 from choicekit.models.groups import GroupFits, GroupScores, Shuffled, bradley_terry_by_group
 from choicekit.models.heldout import HeldOut, held_out
+from choicekit.models.hidden_context import DistributionalFit, distributional
 from choicekit.models.inference import (
     QuasiVariances,
     RankIntervals,
@@ -30,10 +29,11 @@ from choicekit.models.luce import bradley_terry
 from choicekit.models.mixture_choice import ComponentChoice, MixtureComparison, choose_components, compare_mixtures
 from choicekit.models.mixture_shards import mixture_of_shards
 from choicekit.models.mixtures import Mixture, mixture, plackett_luce_mixture
-from choicekit.models.personal import PersonalFit, RankChoice, Voter, choose_rank, personal
-from choicekit.models.plackett_luce import choice_probabilities, plackett_luce, ranking_log_probabilities
+from choicekit.models.noise import Disagreement, Question, disagreement
+from choicekit.models.offsets import PersonalFit, RankChoice, Voter, choose_rank, personal
+from choicekit.models.rankings import choice_probabilities, plackett_luce, ranking_log_probabilities
 from choicekit.models.resampling import Bootstrap, bootstrap, sandwich
-from choicekit.models.spammers import SpammerScreen, spammers
+from choicekit.models.screening import SpammerScreen, spammers
 
 __all__ = [
     "AnnotatorFit",

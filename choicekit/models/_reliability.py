@@ -16,7 +16,7 @@ from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import short
 
 if TYPE_CHECKING:
-    from choicekit.models.annotators import AnnotatorFit
+    from choicekit.models.crowd import AnnotatorFit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

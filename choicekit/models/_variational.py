@@ -1,4 +1,4 @@
-"""The fit of :mod:`choicekit.models.personal`: variational expectation–maximisation."""
+"""The fit of :mod:`choicekit.models.offsets`: variational expectation–maximisation."""
 
 from __future__ import annotations
 
