@@ -7,7 +7,7 @@ FILES  := pyproject.toml constraints.txt
 export CHOICEKIT_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs bench clean
+.PHONY: help demo test test-slow test-engines check docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: $(VENV)/.test  ## run the whole test suite, doctests and pages included
 test-slow: $(VENV)/.test  ## run the checks that take minutes
 	@$(BIN)/python -m pytest -m slow
 
+test-engines: $(VENV)/.engines  ## run the same counts inside Dask, PySpark (which needs Java), Ibis, Ray and joblib
+	@$(BIN)/python -m pytest -m slow tests/test_engines.py
+
 check: $(VENV)/.test  ## ruff and strict mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -30,6 +33,9 @@ docs: $(VENV)/.test  ## remake the reference pages and execute every example
 bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
 	@$(BIN)/python benchmarks/against.py bradley-terry
+	@$(BIN)/python benchmarks/plackett_luce.py
+	@$(BIN)/python benchmarks/mixtures.py
+	@$(BIN)/python benchmarks/scale.py
 	@$(BIN)/python benchmarks/interval_coverage.py
 
 clean:  ## remove the environment and what the targets wrote
@@ -45,6 +51,9 @@ $(VENV)/.demo: $(FILES) | $(BIN)/python
 $(VENV)/.test: $(FILES) | $(BIN)/python
 	@echo "Installing choicekit and its test tools into $(VENV) …"
 	@$(PIP) --editable '.[test]' && touch $@ $(VENV)/.demo
+
+$(VENV)/.engines: $(FILES) | $(BIN)/python
+	@$(PIP) --editable '.[test,engines]' && touch $@ $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.bench: $(FILES) | $(BIN)/python
 	@$(PIP) --editable '.[test,bench]' && touch $@

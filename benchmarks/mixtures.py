@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from numpy.typing import NDArray
 from choicekit import Comparisons
 from choicekit.models import _electorates, _em, mixtures
 from choicekit.models.mixture_shards import mixture_of_shards
-from choicekit.profiles.counts import PairCounts
 
 ALTERNATIVES, EACH, TYPES, PASSES = 100, 100, 3, 20
 SIZES = (10**4, 10**5, 10**6, 10**7)
@@ -97,7 +95,7 @@ def measure_shards(rows: int) -> None:
         mixtures.mixture(sample(10_000, np.random.default_rng(1))[0], components=TYPES, restarts=2)
         before = forget()
         begin = time.perf_counter()
-        fit = mixture_of_shards([partial(PairCounts.load, path) for path in paths], components=TYPES)
+        fit = mixture_of_shards(paths, components=TYPES)
         seconds = time.perf_counter() - begin
     error = float(np.sqrt(((fit.scores - truth) ** 2).mean()))
     print(

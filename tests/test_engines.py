@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import choicekit as ck
 from choicekit import PairCounts, statistics
 
 pa = pytest.importorskip("pyarrow")
@@ -315,3 +317,34 @@ def test_ray_reduces_alike(shards: list[str]) -> None:
 def test_joblib_processes_reduce_alike(shards: list[str], options: dict[str, str]) -> None:
     joblib = pytest.importorskip("joblib", reason="joblib: not installed (pip install joblib)")
     check(statistics.reduce(shards, COUNT, executor=joblib.Parallel(n_jobs=2, **options)), ARGUMENTS[3])
+
+
+@pytest.fixture
+def voters_in_files(tmp_path: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    voter = np.repeat(np.arange(60), 30)
+    gap = np.where(voter % 2, 1.5, -1.5) * 1.0
+    a, shift = rng.integers(0, 4, len(voter)), rng.integers(1, 4, len(voter))
+    b = (a + shift) % 4
+    won = rng.random(len(voter)) < 1 / (1 + np.exp(gap * (b - a)))
+    votes = ck.Comparisons(np.where(won, a, b), np.where(won, b, a), voter=voter)
+    paths = [str(tmp_path / f"{number}.parquet") for number in range(4)]
+    for part, path in zip(votes.counts("voter").split(4), paths, strict=True):
+        part.save(path)
+    return paths
+
+
+@elsewhere
+@pytest.mark.slow
+def test_dask_fits_a_mixture_as_threads_do(voters_in_files: list[str], dask_client: Any) -> None:
+    here = ck.models.mixture_of_shards(voters_in_files, components=2)
+    there = ck.models.mixture_of_shards(voters_in_files, components=2, executor=dask_client)
+    np.testing.assert_array_equal(there.scores, here.scores)
+
+
+@elsewhere
+@pytest.mark.slow
+def test_spark_fits_a_mixture_as_threads_do(voters_in_files: list[str], spark: Any) -> None:
+    here = ck.models.mixture_of_shards(voters_in_files, components=2, restarts=2)
+    there = ck.models.mixture_of_shards(voters_in_files, components=2, restarts=2, executor=spark)
+    np.testing.assert_array_equal(there.scores, here.scores)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,13 @@ from choicekit.models import _electorates, _em, _mixing, mixtures
 from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import Label
 from choicekit.profiles.counts import PairCounts, union
+from choicekit.shards import reduce
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Shard = Callable[[], PairCounts | Comparisons]
+Shard = Callable[[], PairCounts | Comparisons] | PairCounts | Comparisons | str | os.PathLike[str]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ def expected(parameters: _em.Parameters, counts: PairCounts | Comparisons, *, pl
 
 
 def mixture_of_shards(
-    shards: Sequence[Callable[[], PairCounts | Comparisons]],
+    shards: Sequence[Shard],
     *,
     components: int,
     assignment: mixtures.Assignment = "soft",
@@ -65,15 +68,16 @@ def mixture_of_shards(
     tolerance: float = 1e-6,
     limit: int = 2_000,
     rng: int | np.random.Generator = 0,
-    map: Callable[..., Iterable[Any]] = map,
+    executor: Any = None,
 ) -> mixtures.Mixture:
     """A mixture of Bradley–Terry models of data that do not fit into memory.
 
-    ``shards`` are callables, each of which reads and returns the comparisons (or their counts by voter) of some
-    voters; no voter in two of them. Every pass calls each of them once and keeps
-    nothing of what it returned but sums. ``map`` is the built-in or an executor's: with processes, the callables must
-    be picklable. Memory: what one call returns, per worker, plus the responsibilities ``[n, k]`` and the restarts'
-    ``sample`` of voters. Everything else is as in :func:`mixture`, and so is the result.
+    ``shards`` are the comparisons of some voters each, no voter in two of them: paths of saved counts by voter
+    (:meth:`PairCounts.save`), functions that read and return counts or comparisons, or these themselves. Every pass
+    reads each of them once and keeps nothing of it but sums, which :func:`choicekit.statistics.reduce` adds up:
+    ``executor`` is as there (threads by default; processes, joblib, Dask, Ray and Spark). Memory: the shards being
+    read, plus the responsibilities ``[n, k]`` and the restarts' ``sample`` of voters. Everything else is as in
+    :func:`mixture`, and so is the result.
 
     Raises ``ValueError`` too where there are no shards, or two of them share a voter.
 
@@ -92,22 +96,25 @@ def mixture_of_shards(
         raise TypeError("concomitants: shards need a mapping from voter to vector, an array has no order to follow")
     if not shards:
         raise ValueError("mixture_of_shards: needed at least one shard, got none")
-    alternatives = union([label for labels in map(_labels, shards) for label in labels])
-    surveys = list(map(partial(_survey, alternatives, ties), shards))
+
+    def each(function: Callable[[T], R], pieces: Sequence[T]) -> list[R]:
+        return reduce(pieces, partial(_alone, function), executor=executor)
+
+    alternatives = union([label for labels in each(_labels, shards) for label in labels])
+    surveys = each(partial(_survey, alternatives, ties), shards)
     plan = _plan(alternatives, surveys, ties, concomitants, options.hard)
     ends = np.cumsum([len(survey.voters) for survey in surveys])
 
     def drawn(rows: Ints) -> _electorates.PairVotes:
         wanted = np.split(rows, np.searchsorted(rows, ends[:-1]))
         own = [part - (end - len(survey.voters)) for part, end, survey in zip(wanted, ends, surveys, strict=True)]
-        return _electorates.joined(list(map(partial(_drawn, plan), shards, own)))
+        return _electorates.joined(each(partial(_drawn, plan), list(zip(shards, own, strict=True))))
 
     def look(parameters: _em.Parameters) -> _em.Expected:
-        sums: Iterable[_em.Expected] = map(partial(_seen, plan, parameters), shards)
-        return reduce(operator.add, sums)
+        return reduce(shards, partial(_seen, plan, parameters), executor=executor)
 
     def placed(parameters: _em.Parameters, hard: bool) -> tuple[Floats, Floats]:
-        found = list(map(partial(_placed, plan, parameters, hard), shards))
+        found = each(partial(_placed, plan, parameters, hard), shards)
         return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
     size = len(alternatives)
@@ -132,12 +139,23 @@ class _Survey:
     cells: int
 
 
+def _alone(function: Callable[[T], R], piece: T) -> list[R]:
+    """In a list of its own, since lists are joined where sums are taken."""
+    return [function(piece)]
+
+
+def _read(shard: Shard) -> PairCounts | Comparisons:
+    if isinstance(shard, PairCounts | Comparisons):
+        return shard
+    return PairCounts.load(shard) if isinstance(shard, str | os.PathLike) else shard()
+
+
 def _labels(shard: Shard) -> tuple[Label, ...]:
-    return shard().alternatives
+    return _read(shard).alternatives
 
 
 def _survey(alternatives: tuple[Label, ...], ties: _electorates.Ties, shard: Shard) -> _Survey:
-    counts = shard()
+    counts = _read(shard)
     keys = _electorates.pair_keys(counts, alternatives)
     rows = _present(counts)
     votes = _electorates.pair_votes(counts, alternatives, keys, ties, None, rows)
@@ -171,12 +189,12 @@ def _votes(plan: Plan, counts: PairCounts | Comparisons) -> _electorates.PairVot
 
 
 def _seen(plan: Plan, parameters: _em.Parameters, shard: Shard) -> _em.Expected:
-    return expected(parameters, shard(), plan=plan)
+    return expected(parameters, _read(shard), plan=plan)
 
 
-def _drawn(plan: Plan, shard: Shard, rows: Ints) -> _electorates.PairVotes:
-    return _votes(plan, shard()).subset(rows)
+def _drawn(plan: Plan, piece: tuple[Shard, Ints]) -> _electorates.PairVotes:
+    return _votes(plan, _read(piece[0])).subset(piece[1])
 
 
 def _placed(plan: Plan, parameters: _em.Parameters, hard: bool, shard: Shard) -> tuple[Floats, Floats]:
-    return _mixing.placed(_votes(plan, shard()), parameters, hard)
+    return _mixing.placed(_votes(plan, _read(shard)), parameters, hard)
