@@ -18,7 +18,7 @@ from choicekit.models import _effects as effects
 from choicekit.models._effects import Cells, Parameters
 from choicekit.models.fit import Fit
 from choicekit.models.luce import PairLikelihood, Pairs, win_components
-from choicekit.outcomes import NotConverged
+from choicekit.outcomes import NoFiniteEstimate, NotConverged
 from choicekit.profiles import Comparisons
 from choicekit.profiles._columns import Label
 
@@ -274,7 +274,7 @@ def _drawing_comparisons(cells: Cells) -> Callable[[np.random.Generator], Outcom
     there = np.flatnonzero(weight)
     total, number = round(float(weight.sum())), len(cells.first)
     bounds = np.cumsum(weight[there])
-    means = weight[there] * (max(0.0, total - 3 * total**0.5) / bounds[-1])
+    means = weight[there] * (max(0.0, total - 1.5 * total**0.5) / bounds[-1])
 
     def draw(rng: np.random.Generator) -> Outcomes:
         times = rng.poisson(means)
@@ -354,8 +354,12 @@ def _refitting_cells(fit: Fit, built: design.Design, at: Parameters) -> Refit:
         if fit.prior is None and cells.free and len(win_components(pairs, cells.size)) > 1:
             return None
         found = effects.maximise(own, fit.prior, at.scores if cells.free else None, 1e-8, 100)
-        if found.residual > 1e-8 or not np.isfinite(found.at.scores).all():
+        try:
+            found = effects.settled(own, found, fit.prior, 1e-8)
+        except NoFiniteEstimate:
             return None
+        if found.residual > 1e-8 or not np.isfinite(found.at.scores).all():
+            raise NotConverged(f"bootstrap: a refit stopped at residual {found.residual:.1e}; fit with a prior", found)
         return design.CellLikelihood(built, found.at, fit.prior).parameters()
 
     return refit
