@@ -199,3 +199,26 @@ def test_integers_however_far_apart(labels: list[int]) -> None:
     data = ck.Comparisons(a, b)
     assert data.alternatives == tuple(sorted(labels))
     assert [data.alternatives[code] for code in data.winner] == labels
+
+
+def test_whole_counts_too_large_for_integers_become_numbers() -> None:
+    heavy = ck.Comparisons(["a"] * 5_000, ["b"] * 5_000, weight=[2.0**52] * 5_000).counts()
+    assert heavy.won.tolist() == [5_000 * 2.0**52]
+    half = ck.Comparisons(["a"] * 1_000, ["b"] * 1_000, weight=[2.0**52] * 1_000).counts()
+    assert half.won.dtype == np.int64
+    assert (half + half).won.tolist() == [2_000 * 2.0**52]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"second": [9]}, "codes second from 0 to 1"),
+        ({"first": [1], "second": [0]}, "first < second"),
+        ({"won": [-1]}, "at least 0 won"),
+        ({"won": [1.0, 2.0]}, "columns of one length"),
+    ],
+)
+def test_counts_made_by_hand_are_checked(changes: dict[str, list[float]], said: str) -> None:
+    given = {"first": [0], "second": [1], "won": [3], "lost": [1], "tied": [0], **changes}
+    with pytest.raises(ValueError, match=said):
+        ck.PairCounts(("a", "b"), **{name: np.array(column) for name, column in given.items()})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import choicekit as ck
 from choicekit import models
 from choicekit.kernels import effects as kernels
 from choicekit.models import _effects as effects
+from choicekit.outcomes import NoFiniteEstimate, NotConverged
 
 # A row: winner, loser, tie, order. A model by the book gives the three probabilities of a pair.
 Rows = list[tuple[int, int, bool, int]]
@@ -528,3 +531,129 @@ def test_rows_keep_their_labels() -> None:
         data.rows(np.array([True]))
     with pytest.raises(IndexError):
         data.rows([3])
+
+
+def test_an_estimate_that_light_comparisons_hold_is_found_not_refused() -> None:
+    """Of two alternatives the scores are log(won / lost) apart, however light the loss; an order that is balanced
+    changes nothing."""
+    for light in (1e-4, 1e-7):
+        data = ck.Comparisons(
+            ["a", "a", "b", "b"], ["b", "b", "a", "a"], weight=[1, 1, light, light], order=[1, -1, 1, -1]
+        )
+        fit = models.bradley_terry(data, order=True)
+        assert float(np.ptp(fit.scores)) == pytest.approx(-math.log(light), rel=1e-6)
+        assert fit.effects["order"] == pytest.approx(0.0, abs=1e-6)
+    for light in (1e-9, 1e-12):
+        plain = models.bradley_terry(ck.Comparisons(["a", "b"], ["b", "a"], weight=[1, light]))
+        assert float(np.ptp(plain.scores)) == pytest.approx(-math.log(light), rel=1e-4)
+
+
+def attained(ties: str, rows: np.ndarray, won: np.ndarray, tied: np.ndarray) -> bool:
+    """Whether the likelihood has a maximum, by a programme over directions (η of each row, then of the tie)."""
+    from scipy.optimize import linprog
+
+    win = rows * np.where(won, 1.0, -1.0)[:, None]
+    tie = np.zeros((1, rows.shape[1]))
+    tie[0, -1] = 1.0
+    keep, fall = win[~tied], rows[tied]
+    if ties == "davidson":
+        must = np.concatenate([keep, keep / 2 - tie, tie + fall / 2, tie - fall / 2])
+    elif ties == "rao_kupper":
+        must = np.concatenate([keep - tie, tie + fall, tie - fall])
+    else:
+        must = np.concatenate([keep, fall, -fall])
+    count = len(must)
+    found = linprog(
+        np.concatenate([np.zeros(rows.shape[1]), -np.ones(count)]), A_ub=np.hstack([-must, np.eye(count)]),
+        b_ub=np.zeros(count), bounds=[(None, None)] * rows.shape[1] + [(0, 1)] * count,
+    )  # fmt: skip
+    return bool(-found.fun < 1e-7)
+
+
+@pytest.mark.parametrize("ties", ["half", *TIES])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-10])
+def test_estimates_exist_where_a_linear_programme_says_so(ties: Any, tolerance: float) -> None:
+    rng = np.random.default_rng(5)
+    seen, stopped = {True: 0, False: 0}, 0
+    for _ in range(60):
+        size, number = int(rng.integers(2, 5)), int(rng.integers(1, 12))
+        a = np.concatenate([np.arange(size), rng.integers(0, size, number)])
+        b = (a + rng.integers(1, size, len(a))) % size
+        tied, order, length = rng.random(len(a)) < 0.3, rng.integers(-1, 2, len(a)), rng.normal(size=len(a))
+        if not tied.any() or tied.all() or len(set(zip(length, order, strict=True))) < 3:
+            continue
+        rows = np.zeros((len(a), size + 3))
+        rows[np.arange(len(a)), a], rows[np.arange(len(a)), b] = 1.0, -1.0
+        rows[:, size], rows[:, size + 1] = order, length
+        data = ck.Comparisons(a, b, tie=tied, order=order)
+        exists = attained(ties, rows, np.ones(len(a), np.bool_), tied)
+        seen[exists] += 1
+        try:
+            fit = models.bradley_terry(
+                data, ties=ties, order=True, comparison_features={"length": length}, tolerance=tolerance
+            )
+        except NoFiniteEstimate:
+            assert not exists
+        except NotConverged:  # log-odds of hundreds
+            stopped += 1
+        else:
+            assert exists
+            assert np.isfinite(fit.scores).all()
+    assert min(seen.values()) >= 5
+    assert stopped <= 1
+
+
+@pytest.mark.parametrize("name", ["tie", "order"])
+def test_features_do_not_take_the_names_of_other_effects(name: str) -> None:
+    data = ck.Comparisons(["a", "b", "a", "b"], ["b", "a", "b", "a"])
+    with pytest.raises(ValueError, match="name of an effect of its own"):
+        models.bradley_terry(data, comparison_features={name: [1.0, 2.0, 0.0, 1.0]})
+    with pytest.raises(ValueError, match="name of an effect of its own"):
+        models.bradley_terry(data, features={name: [1.0, 2.0]})
+
+
+def test_bad_options_say_so() -> None:
+    data = ck.Comparisons(["a", "b", "a", "b"], ["b", "a", "b", "a"], order=[1, 1, -1, 1])
+    wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"order": np.ones(4)}, TypeError, "order must be True or False"),
+        ({"features": [1, 2]}, TypeError, "features must map names"),
+        ({"features": {"x": ["u", "v"]}}, ValueError, "no numbers"),
+        ({"tolerance": 0.0, "order": True}, ValueError, "tolerance must be above 0"),
+        ({"limit": -1}, ValueError, "limit at least 0"),
+        ({"start": np.zeros(2)}, ValueError, "start must be a fit"),
+    ]
+    for options, kind, said in wrong:
+        with pytest.raises(kind, match=said):
+            models.bradley_terry(data, **options)
+    with pytest.raises(TypeError, match="needed Comparisons or PairCounts, got list"):
+        models.bradley_terry([("a", "b")])  # type: ignore[arg-type]
+
+
+def test_fits_cannot_be_changed_nor_given_what_is_no_covariance() -> None:
+    data = ck.Comparisons(["a", "b", "a", "b"], ["b", "a", "b", "a"], order=[1, 1, -1, 1])
+    fit = models.bradley_terry(data, order=True, prior=1.0)
+    again = pickle.loads(pickle.dumps(fit))
+    assert dict(again.effects) == dict(fit.effects)
+    for one in (fit, again, copy.deepcopy(fit)):
+        with pytest.raises(ValueError, match="read-only"):
+            one.scores[0] = 1.0
+        with pytest.raises(TypeError, match="item assignment"):
+            one.effects["order"] = 1.0
+    for bad in (np.eye(2), np.eye(4), np.full((3, 3), np.nan), -np.eye(3), np.triu(np.ones((3, 3)))):
+        with pytest.raises(ValueError, match="with_covariance: needed a covariance"):
+            fit.with_covariance(bad, "bad")
+
+
+def test_parts_fitted_apart_have_no_common_gauge() -> None:
+    fit = models.bradley_terry(ck.Comparisons(list("abcd"), list("badc")), parts="separate")
+    for ask in (lambda: fit.relative_to("a"), lambda: fit.elo(anchor="a"), fit.worths):
+        with pytest.raises(ValueError, match="2 components fitted apart"):
+            ask()
+    assert fit.elo().values.tolist() == [1000.0] * 4
+
+
+def test_scores_far_beyond_the_range_of_exponentials() -> None:
+    """A chain in which each won twice and lost once against the next: log 2 a step, 1,400 steps."""
+    step = np.arange(1_400)
+    data = ck.Comparisons(np.concatenate([step, step, step + 1]), np.concatenate([step + 1, step + 1, step]))
+    np.testing.assert_allclose(np.diff(models.bradley_terry(data).scores), -math.log(2), atol=1e-8)

@@ -743,3 +743,9 @@ def test_a_prior_of_nothing_is_refused_and_a_pooling_of_nothing_is_not() -> None
 def test_one_fold_holds_nothing_out(folds: int) -> None:
     with pytest.raises(ValueError, match=f"folds must be at least 2, got {folds}"):
         models.bradley_terry_by_group(TWO, folds=folds)
+
+
+def test_ties_are_not_modelled_by_group() -> None:
+    votes = ck.Comparisons(["a", "b"], ["b", "a"], group=["x", "y"])
+    with pytest.raises(ValueError, match="ties must be 'half' or 'drop', got 'davidson'"):
+        models.bradley_terry_by_group(votes, ties="davidson")

@@ -664,9 +664,9 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, Any], complaint: str)
 
 
 def test_voters_must_be_known() -> None:
-    with pytest.raises(ValueError, match="personal: needed to know who made each comparison; give voter="):
+    with pytest.raises(ValueError, match="personal: needed Comparisons that say who made each; give voter="):
         personal(ck.Comparisons(["a"], ["b"]))
-    with pytest.raises(ValueError, match="choose_rank: needed to know who"):
+    with pytest.raises(ValueError, match="choose_rank: needed Comparisons that say who"):
         choose_rank(ck.Comparisons(["a"], ["b"]))
 
 

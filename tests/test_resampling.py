@@ -212,3 +212,31 @@ def test_intervals_by_voter_cover_where_intervals_by_row_do_not() -> None:
             covered[k] += ((ends[:, 0] < target) & (target < ends[:, 1])).mean() / runs
     assert covered[:2].max() < 0.8
     assert 0.92 < covered[2] < 0.98
+
+
+def test_replicates_that_are_separated_are_refused() -> None:
+    """One loss holds the scores of two alternatives: a replicate without it has no finite estimate, order or not."""
+    data = ck.Comparisons(
+        ["a"] * 20 + ["b"] * 2, ["b"] * 20 + ["a"] * 2, order=[1, -1] * 11, tie=[True, *[False] * 20, True]
+    )
+    fit = models.bradley_terry(data, ties="davidson")
+    draws = bootstrap(fit, data, by="comparison", replicates=300, rng=0)
+    # a replicate without a loss (and so, for Davidson, without a maximum) has probability (21/22)^22
+    assert draws.refused / 300 == pytest.approx((21 / 22) ** 22, abs=0.09)
+    assert np.abs(draws.scores).max() < 10
+
+
+def test_other_comparisons_of_the_same_weight_are_refused() -> None:
+    data = crowd(np.random.default_rng(2))
+    fit = models.bradley_terry(data)
+    other = ck.Comparisons(data.loser, data.winner, tie=data.tie, voter=data.voter)
+    for ask in (sandwich, bootstrap):
+        with pytest.raises(ValueError, match="needed the comparisons that were fitted"):
+            ask(fit, other)
+
+
+def test_weights_of_less_than_one_comparison_cannot_be_drawn() -> None:
+    data = ck.Comparisons(["a", "b"], ["b", "a"], weight=[0.1, 0.2])
+    fit = models.bradley_terry(data, prior=1.0)
+    with pytest.raises(ValueError, match="less than one comparison to draw"):
+        bootstrap(fit, data, by="comparison", replicates=5)

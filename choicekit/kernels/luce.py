@@ -93,6 +93,30 @@ def _laplacian(
     return out
 
 
+@jit
+def _gradient_afar(
+    begin: Ints, node: Ints, second: Codes, count: Any, wins: Floats, centre: Floats, precision: float, scores: Floats,
+    curvature: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """:func:`_gradient` with an exponential a pair."""
+    gradient = precision * (scores - centre) - wins
+    diagonal = np.full(len(scores), precision)
+    for run in range(len(node)):
+        i = node[run]
+        for e in range(begin[run], begin[run + 1]):
+            j = second[e]
+            gap = scores[i] - scores[j]
+            tail = np.exp(-abs(gap))
+            likely, other = 1.0 / (1.0 + tail), tail / (1.0 + tail)
+            p, q = (likely, other) if gap >= 0.0 else (other, likely)
+            gradient[i] += count[e] * p
+            gradient[j] += count[e] * q
+            curvature[e] = count[e] * p * q
+            diagonal[i] += curvature[e]
+            diagonal[j] += curvature[e]
+    return gradient, diagonal
+
+
 @jit_sums
 def _gradient(
     begin: Ints, node: Ints, whole: Bools, second: Codes, count: Any, wins: Floats, centre: Floats, precision: float,
@@ -100,12 +124,14 @@ def _gradient(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Expected minus observed wins with the prior's pull, and the curvature's diagonal; fills ``curvature`` a pair.
 
-    One exponential an alternative rather than one a pair: p = π_i / (π_i + π_j). Scores further than 350 from the
-    middle are taken as 350 from it, where p is 0 or 1 to 1e-150.
+    One exponential an alternative rather than one a pair: p = π_i / (π_i + π_j), unless scores are so far apart that
+    these overflow.
     """
     size = len(scores)
     middle = 0.5 * (scores.min() + scores.max())
-    strength = np.exp(np.minimum(np.maximum(scores - middle, -350.0), 350.0))
+    if scores.max() - middle > 350.0:
+        return _gradient_afar(begin, node, second, count, wins, centre, precision, scores, curvature)
+    strength = np.exp(scores - middle)
     gradient = precision * (scores - centre) - wins
     diagonal = np.full(size, precision)
     for run in range(len(node)):

@@ -67,6 +67,11 @@ def cells(
         sign, kept = _signs_kept(data, ties)
         columns += [sign * _row_feature(name, given, len(data))[kept] for name, given in comparison_features.items()]
         names += comparison_features
+    taken = [name for name in (*(features or ()), *(comparison_features or ())) if name in ("tie", "order")]
+    if taken:
+        raise ValueError(
+            f"bradley_terry: {taken[0]!r} is the name of an effect of its own; give the feature another name"
+        )
     if len(set(names)) < len(names):
         raise ValueError(f"bradley_terry: effects need different names, got {short(names)}")
     covariates = np.ascontiguousarray(np.stack(columns, 1)) if columns else np.zeros((len(first), 0))
@@ -162,7 +167,12 @@ def _row_feature(name: str, values: ArrayLike, rows: int) -> Floats:
 
 
 def _finite(name: str, values: ArrayLike, length: int, what: str) -> Floats:
-    array = np.array(values, np.float64)
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"bradley_terry: feature {name!r} needed {length} finite numbers, {what}; got values that are no numbers"
+        ) from None
     if array.shape != (length,) or not np.isfinite(array).all():
         found = f"shape {array.shape}" if array.shape != (length,) else "missing or infinite ones"
         raise ValueError(f"bradley_terry: feature {name!r} needed {length} finite numbers, {what}; got {found}")

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from choicekit.kernels import effects, luce
 from choicekit.outcomes import NoFiniteEstimate
+from choicekit.solvers import linear_program
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 _LARGEST_DENSE = 600
+_LARGEST_PROGRAMME = 8_000_000
 
 #: The models' numbers in the kernels.
 CODES = {"bradley_terry": 0, "davidson": 1, "rao_kupper": 2}
@@ -105,23 +107,78 @@ def inverse(cells: Cells, info: Floats, prior: float | None) -> Floats:
     return _inverted(cells, info, 0.0 if prior is None else 1 / prior)
 
 
-def refuse_separation(cells: Cells, found: Found, prior: float | None, tolerance: float) -> None:
-    """Raise ``NoFiniteEstimate`` where the parameters would go on growing however long one iterated.
+def settled(cells: Cells, found: Found, prior: float | None, tolerance: float) -> Found:
+    """The end of an iteration, once it is known to be near a maximum; raises ``NoFiniteEstimate`` where there is none.
 
     Where outcomes are separated the likelihood rises for ever, ever more slowly, and passes any tolerance on the way;
     each further Newton step then adds about 1 to some log-odds, while it adds nothing to an estimate that exists.
+    Where steps still add, or never met the tolerance, :func:`separated` decides, and an estimate that does exist (one
+    that a few light comparisons hold) is climbed to its end.
     """
-    reach = _reach(cells, found.at)
-    if reach < min(12.0, -0.4 * math.log(tolerance)):
-        return
+    reach, converged = _reach(cells, found.at), found.residual <= tolerance
+    weight = np.concatenate([cells.won, cells.lost, cells.tied])
+    # where the lightest outcomes are light beside all, the tolerance is met before they have shown which way they go
+    light = math.log(float(weight[weight > 0].min() / weight.sum()) / tolerance) - 1
+    if converged and reach < min(12.0, -0.4 * math.log(tolerance), light):
+        return found
     further = maximise(cells, prior, found.at, 0.0, 5)
-    if _reach(cells, further.at) - reach > 1.5:
+    growth = _reach(cells, further.at) - reach
+    if converged and growth <= 1.5 and light > 2:
+        return found
+    if prior is None and separated(cells, otherwise=growth > 1.5):
         raise NoFiniteEstimate(
             "no finite maximum-likelihood estimate exists: some change of the scores, the tie parameter and the "
             "effects makes every observed outcome at least as likely, however far it goes (complete or partial "
             "separation). Ways out: a prior (prior=1.0), fewer features, or more comparisons",
             (),
         )
+    if not converged:
+        return found
+    steps, at = found.iterations + further.iterations, further
+    for _ in range(20):
+        if abs(growth) <= 1e-6:
+            break
+        at = maximise(cells, prior, at.at, 0.0, 10)
+        steps, growth, reach = steps + at.iterations, _reach(cells, at.at) - reach - growth, reach + growth
+    return Found(at.at, steps, at.residual)
+
+
+def separated(cells: Cells, *, otherwise: bool) -> bool:
+    """Whether along some direction no outcome ever becomes less likely and some becomes likelier: then, and only then,
+    the likelihood has no maximum.
+
+    A linear programme with a row for each thing that must not fall: for a win against 0 the log-odds (half a win: both
+    ways), Davidson's η and η/2 − log ν, Rao and Kupper's η − log θ; for a tie log ν ∓ η/2, log θ ∓ η. ``otherwise``
+    is the answer where the programme would be too large.
+    """
+    extra = (0 if cells.model == 0 else 1) + _slopes(cells)
+    width = (cells.size if cells.free else 0) + extra
+    if 4 * len(cells.first) * width > _LARGEST_PROGRAMME:
+        return otherwise
+    eta = np.zeros((len(cells.first), width))
+    if cells.free:
+        eta[np.arange(len(eta)), cells.first] = 1.0
+        eta[np.arange(len(eta)), cells.second] = -1.0
+    eta[:, width - _slopes(cells) :] = cells.covariates
+    tie = np.zeros(width)
+    tie[width - extra] = float(cells.model > 0)
+    won, lost, tied = eta[cells.won > 0], -eta[cells.lost > 0], eta[cells.tied > 0]
+    ahead = np.concatenate([won, lost])
+    level = np.concatenate([tied, -tied])
+    if cells.model == 0:
+        rows = np.concatenate([ahead, level])
+    elif cells.model == 1:
+        rows = np.concatenate([ahead, ahead / 2 - tie, level / 2 + tie])
+    else:
+        rows = np.concatenate([ahead - tie, level + tie])
+    scale = np.abs(rows).max(0)
+    rows = rows[:, scale > 0] / scale[scale > 0]
+    rows = np.unique(rows / np.maximum(np.abs(rows).max(1, keepdims=True), 1e-300), axis=0)
+    nothing = np.zeros((1, rows.shape[1])), np.zeros(1)
+    away = linear_program(
+        -rows.mean(0), at_most=(-rows, np.zeros(len(rows))), equal=nothing, bounds=[(-1.0, 1.0)] * rows.shape[1]
+    )
+    return bool((rows @ away).max() > 1e-6)
 
 
 def _reach(cells: Cells, at: Parameters) -> float:

@@ -164,6 +164,8 @@ def listed(labels: Any) -> list[Any]:
 
 
 def count_cells(comparisons: Comparisons, ordered: bool, ties: Ties) -> Cells:
+    if not isinstance(comparisons, Comparisons):
+        raise TypeError(f"needed Comparisons, with voters, got {type(comparisons).__name__}")
     if comparisons.voter is None:
         raise ValueError("annotators: needed to know who answered; give voter= when the comparisons are made")
     if ordered and comparisons.order is None:

@@ -102,7 +102,9 @@ class Hodge:
         return self.curl_share + self.harmonic_share
 
     def triangles(self, count: int = 10) -> tuple[CyclicTriangle, ...]:
-        """The triangles whose curl is the most standard errors away from 0, the clearest first.
+        """The triangles whose curl is the most standard errors away from 0, the clearest first: ``count`` at most.
+
+        Raises ``ValueError`` for a count below 1.
 
         >>> import choicekit as ck
         >>> game = ck.Comparisons(["rock", "scissors", "paper"] * 30, ["scissors", "paper", "rock"] * 30)
@@ -151,8 +153,9 @@ def hodge(
     ties : ``"half"`` counts a tie as half a win each way, ``"drop"`` leaves ties out.
     rng : draws the replicates.
 
-    Raises ``ValueError`` for a negative ``pseudo``, an infinite flow, negative ``replicates``, no comparison left, and
-    weights that are not whole numbers (unless ``replicates`` is 0); ``NotConverged`` should the projection stop early.
+    Raises ``ValueError`` for a negative ``pseudo``, an infinite flow, negative ``replicates``, no comparison left,
+    weights that are not whole numbers (unless ``replicates`` is 0), and more than 5,000 alternatives;
+    ``NotConverged`` should the projection stop early.
 
     Source: Jiang, Lim, Yao and Ye 2011 (doi:10.1007/s10107-010-0419-x).
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import NormalDist
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -139,6 +140,20 @@ class Fit:
     _likelihood: Likelihood = field(repr=False, kw_only=True)
     _replaced: Floats | None = field(default=None, repr=False, kw_only=True)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effects", MappingProxyType(dict(self.effects)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "effects": dict(self.effects)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+        frozen(self.scores)
+        for name in ("joint_covariance", "components"):
+            if self.__dict__.get(name) is not None:
+                frozen(self.__dict__[name])
+
     @property
     def winners(self) -> tuple[Label, ...]:
         """The labels with the highest score.
@@ -164,7 +179,7 @@ class Fit:
         """The covariance ``[m + q, m + q]`` of the scores (mean-zero gauge) followed by the effects.
 
         From the inverse information (with the prior's, where there is one), unless ``errors`` says otherwise. It
-        treats comparisons as independent given the scores.
+        treats comparisons as independent given the scores. Raises ``ValueError`` above 5,000 alternatives.
 
         >>> import choicekit as ck
         >>> votes = ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"])
@@ -230,23 +245,31 @@ class Fit:
     def relative_to(self, reference: Label) -> Estimates:
         """The scores with ``reference`` at 0, which then has no error, and the others the error of a difference.
 
+        Raises ``KeyError`` for a label that is not there, and ``ValueError`` where components were fitted apart:
+        nothing is known of how they compare.
+
         >>> import choicekit as ck
         >>> fit = ck.models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"]))
         >>> fit.relative_to("b").values.round(4).tolist(), fit.relative_to("b").standard_errors.round(4).tolist()
         ([1.0986, 0.0], [1.1547, 0.0])
         """
+        self._refuse_apart("relative_to")
         return self._moved(np.eye(len(self.scores))[self.position(reference)])
 
     def elo(self, *, anchor: Label | None = None, rating: float = 1000.0, scale: float = 400.0) -> Estimates:
         """Elo ratings: ``scale`` points for every factor of ten in the odds.
 
-        The mean of all ratings is ``rating``, or that of ``anchor`` where one is given.
+        The mean of all ratings is ``rating`` (of each component's, where they were fitted apart), or that of
+        ``anchor`` where one is given. Raises ``KeyError`` for an anchor that is not there, and ``ValueError`` for one
+        where components were fitted apart.
 
         >>> import choicekit as ck
         >>> fit = ck.models.bradley_terry(ck.Comparisons(["a"] * 10 + ["b"], ["b"] * 10 + ["a"]))
         >>> fit.elo().values.round(6).tolist(), fit.elo(anchor="b").values.round(6).tolist()
         ([1200.0, 800.0], [1400.0, 1000.0])
         """
+        if anchor is not None:
+            self._refuse_apart("elo")
         size = len(self.scores)
         at = self._moved(np.full(size, 1 / size) if anchor is None else np.eye(size)[self.position(anchor)])
         unit = scale / math.log(10)
@@ -255,11 +278,14 @@ class Fit:
     def worths(self) -> Estimates:
         """Strengths exp(score) that sum to one; errors by the delta method, intervals on the logit scale.
 
+        Raises ``ValueError`` where components were fitted apart: nothing is known of how they compare.
+
         >>> import choicekit as ck
         >>> votes = ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"])
         >>> ck.models.bradley_terry(votes).worths().values.round(6).tolist()
         [0.75, 0.25]
         """
+        self._refuse_apart("worths")
         worth = np.exp(self.scores - self.scores.max())
         worth /= worth.sum()
         jacobian = np.diag(worth) - np.outer(worth, worth)
@@ -297,8 +323,10 @@ class Fit:
     ) -> Prediction:
         """Outcome probabilities where ``first`` meets ``second``: two labels, or two lists of labels.
 
-        ``order`` is 1 where the first is shown first, -1 where the second is; ``features[n, q]`` are the comparison
-        features where the fit has such effects. Errors are by the delta method.
+        ``order`` is 1 where the first is shown first, -1 where the second is, 0 where neither; ``features[n, q]`` are
+        the comparison features where the fit has such effects, zeros by default. Errors are by the delta method.
+        Raises ``KeyError`` for a label that is not there, and ``ValueError`` for lists of unequal length, an
+        alternative that meets itself, and an order or features where the fit has no such effect.
 
         >>> import choicekit as ck
         >>> fit = ck.models.bradley_terry(ck.Comparisons(["a", "a", "a", "b"], ["b", "b", "b", "a"]))
@@ -314,12 +342,33 @@ class Fit:
     def with_covariance(self, covariance: ArrayLike, errors: str) -> Fit:
         """The same fit with another joint covariance ``[m + q, m + q]``, named by ``errors``, behind its intervals.
 
+        It belongs to the mean-zero scores followed by the effects, in the order of ``effects``.
+
+        Raises ``ValueError`` for another shape, and for a matrix that is no covariance: entries that are not finite,
+        not symmetric, or negative variances.
+
         >>> import choicekit as ck
         >>> fit = ck.models.bradley_terry(ck.Comparisons(["a", "b"], ["b", "a"]))
         >>> fit.with_covariance(4 * fit.joint_covariance, "doubled").errors
         'doubled'
         """
-        return replace(self, errors=errors, _replaced=np.array(covariance, np.float64))
+        given, size = np.array(covariance, np.float64), len(self.scores) + len(self.effects)
+        if given.shape != (size, size):
+            raise ValueError(
+                f"with_covariance: needed a covariance of {len(self.scores)} scores and {len(self.effects)} effects, "
+                f"({size}, {size}), got shape {given.shape}"
+            )
+        slack = 1e-8 * np.abs(given).max(initial=0.0)
+        if (
+            not np.isfinite(given).all()
+            or not (np.abs(given - given.T) <= slack).all()
+            or (np.diag(given) < -slack).any()
+        ):
+            raise ValueError(
+                "with_covariance: needed a covariance, got a matrix that is not finite, not symmetric or has negative "
+                "variances"
+            )
+        return replace(self, errors=errors, _replaced=given)
 
     def position(self, label: Hashable) -> int:
         """Where an alternative stands. Raises ``KeyError`` for one that is not there.
@@ -331,6 +380,13 @@ class Fit:
         if label not in self.alternatives:
             raise KeyError(f"no alternative {label!r}; there are {short(self.alternatives)}")
         return self.alternatives.index(label)
+
+    def _refuse_apart(self, what: str) -> None:
+        if self.components is not None and np.ptp(self.components) > 0:
+            raise ValueError(
+                f"{what}: the fit has {int(self.components.max()) + 1} components fitted apart, whose scores have no "
+                "common zero; fit one component alone, or all together with a prior"
+            )
 
     def _moved(self, weights: Floats) -> Estimates:
         """In the gauge where the weighted mean of the scores is 0."""

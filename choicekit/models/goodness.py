@@ -114,8 +114,8 @@ def deviance_bootstrap(
     """The same test by drawing data from the fit and fitting those: right also where expected counts are small.
 
     Each replicate draws the outcomes of every cell, keeping how often it was compared, and is fitted with the same
-    model, order effect and prior (where it has no finite maximum, with a prior of variance 10,000, which comes within
-    rounding of the supremum). ``refit`` fits counts in another way, needed for fits with features.
+    model, order effect and prior (where it has no finite maximum, with a prior of variance 10,000, which comes near the
+    supremum). ``refit`` fits counts in another way, needed for fits with features.
 
     Raises ``ValueError`` as :func:`deviance_test`, for counts that are not whole numbers, fewer than one replicate,
     and fits with features where no ``refit`` is given.
@@ -164,6 +164,8 @@ def _saturated(fit: Fit, counts: PairCounts) -> tuple[PairCounts, Observed, list
             "deviance_test: the fit has comparison features, which differ within a pair, so that no cell has "
             "comparisons alike; compare models by held_out"
         )
+    if not isinstance(counts, PairCounts):
+        raise TypeError(f"deviance_test: needed counts, got {type(counts).__name__}; pass comparisons.counts()")
     if counts.alternatives != fit.alternatives:
         raise ValueError(
             "deviance_test: the counts' alternatives are not the fit's "

@@ -272,7 +272,7 @@ def bradley_terry_by_group(
         once μ and all δ_g are integrated out, between 1e-4 and 100 (or exactly 0 for the pooling).
     joint : fit μ and all δ_g together rather than in two steps (see :class:`GroupFits`); ``None`` means where a
         variance is chosen by marginal likelihood, since the joint model is the one whose likelihood that is.
-    ties : as in :func:`bradley_terry`.
+    ties : ``"half"`` counts a tie as half a win each way, ``"drop"`` leaves ties out.
     folds : how many parts the data are held out in.
     rng : makes the folds.
 
@@ -285,8 +285,8 @@ def bradley_terry_by_group(
     whole voters) is not misled and ``"marginal"`` is. A tie is half a win each way in it, as in the fit.
 
     Raises ``ValueError`` for variances that are not finite numbers (``prior`` > 0, ``pooling`` ≥ 0), for fewer than two
-    folds, for ``joint=False`` with a variance by marginal likelihood, and for a joint fit where groups ×
-    alternatives² is above twenty million; ``NotConverged`` where a fit stops early.
+    folds, for modelled ties, for ``joint=False`` with a variance by marginal likelihood, and for a joint fit where
+    groups × alternatives² is above twenty million; ``NotConverged`` where a fit stops early.
 
     Sources: the two-level model in Böckenholt 2001 (doi:10.1037/1082-989X.6.1.49); Laplace's approximation in Tierney
     and Kadane 1986 (doi:10.1080/01621459.1986.10478240).
@@ -300,6 +300,8 @@ def bradley_terry_by_group(
     >>> round(bradley_terry_by_group(votes, prior=1.0, pooling="marginal").pooling, 2)
     0.86
     """
+    if ties not in ("half", "drop"):
+        raise ValueError(f"bradley_terry_by_group: ties must be 'half' or 'drop', got {ties!r}")
     for name, value, least in (("prior", prior, 1e-300), ("pooling", pooling, 0.0)):
         if value not in ("heldout", "marginal") and not (isinstance(value, int | float) and least <= value < math.inf):
             raise ValueError(

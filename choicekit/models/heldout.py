@@ -100,6 +100,8 @@ def held_out(
 
 def _dealt(comparisons: Comparisons, folds: int, by: str, rng: np.random.Generator) -> Ints:
     """The fold of each row; rows without weight belong to none (-1)."""
+    if not isinstance(comparisons, Comparisons):
+        raise TypeError(f"held_out: needed Comparisons, got {type(comparisons).__name__}")
     if by not in ("voter", "row"):
         raise ValueError(f"held_out: by must be 'voter' or 'row', got {by!r}")
     counts = np.flatnonzero(comparisons.weight > 0)

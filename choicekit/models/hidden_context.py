@@ -180,7 +180,8 @@ def distributional(
     P(i preferred to j) = Φ((μ_i − μ_j)/√(σ_i² + σ_j²)).
 
     An alternative that some want very much and others not at all has a large σ_a. With all σ_a equal this is
-    Thurstone's Case V. A Bradley–Terry reward has no spreads, and ranks by Borda scores rather than by means.
+    Thurstone's Case V. A Bradley–Terry reward has no spreads; where every pair was compared equally often it ranks by
+    Borda scores, which need not be the order of the means.
 
     Gauge: means average 0 and log σ averages 0, as probabilities know neither the origin nor the unit of utility. In
     that unit the priors are μ_a ~ N(0, ``prior``) and log σ_a ~ N(0, ``spread_prior``); the fit maximises the
@@ -205,7 +206,7 @@ def distributional(
     Raises ``ValueError`` for variances that are not positive and where nothing is left to fit; ``NotConverged`` with
     the partial fit where the tolerance was not met.
 
-    Source: Siththaranjan, Laidlaw and Hadfield-Menell 2024 (arXiv:2312.08358), the mean–variance model, with Φ itself.
+    Source: Siththaranjan, Laidlaw and Hadfield-Menell 2024 (arXiv:2312.08358), the mean–variance model;
     Thurstone 1927 (doi:10.1037/h0070288), whose Case III it is.
 
     >>> half_and_half = 50                           # "x" is loved or hated: evens against everything

@@ -92,8 +92,8 @@ def rank_intervals(
     one false statement is made about i has probability at most 1 − ``level``, so where scores are equal in truth the
     interval holds every rank that the equals share.
 
-    Use :func:`simultaneous_rank_intervals` to read several intervals off one table. Takes m²·``draws`` steps (1,000
-    alternatives: some 10 s a step down). ``rng`` makes the draws.
+    Use :func:`simultaneous_rank_intervals` to read several intervals off one table. Time grows as m²·``draws``, for
+    each step down. ``rng`` makes the draws.
 
     Raises ``ValueError`` for a level outside (0, 1), fewer than 100 draws, or components fitted apart, whose scores
     have no common zero.
@@ -128,11 +128,11 @@ def simultaneous_rank_intervals(
 ) -> RankIntervals:
     """Intervals that hold the ranks of all alternatives at once with probability ``level``.
 
-    As :func:`rank_intervals`, with one critical value, from the maximum over all pairs. Every statement "i is above k"
-    that the intervals rest on is true with probability ``level``.
+    As :func:`rank_intervals`, with one critical value, from the maximum over all pairs: with probability ``level`` all
+    the statements "i is above k" that the intervals rest on are true together. Raises as :func:`rank_intervals`.
 
     Source: Mogstad, Romano, Shaikh and Wilhelm 2024 (doi:10.1093/restud/rdad006); Klein, Wright and Wieczorek 2020
-    (doi:10.1111/rssa.12521) for intervals of ranks from intervals of what is ranked.
+    (doi:10.1111/rssc.12402) for intervals of ranks from intervals of what is ranked.
 
     >>> import choicekit as ck
     >>> votes = ck.Comparisons([*"ab" * 50, *"a" * 90, *"c" * 10], [*"ba" * 50, *"c" * 90, *"a" * 10])
@@ -266,7 +266,7 @@ def _ranked(
 class QuasiVariances:
     """Variances q_i under which q_i + q_k is nearly the variance of s_i − s_k, as if scores were independent.
 
-    ``variances[m]`` are the q; one may be negative, where a score is less variable than any difference.
+    ``variances[m]`` are the q; one of them may be negative, and then has no square root to show as an error.
     ``pair_errors`` are the worst relative errors (too small, too large) of the standard errors of differences that
     they give.
 

@@ -18,7 +18,7 @@ from choicekit.models import _effects as effects
 from choicekit.models.fit import Fit, Model
 from choicekit.outcomes import NotConverged, no_finite_estimate
 from choicekit.profiles import Comparisons, PairCounts
-from choicekit.profiles._columns import Label, frozen
+from choicekit.profiles._columns import Label, frozen, short
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -82,7 +82,8 @@ def bradley_terry(
     ------
     NoFiniteEstimate : without a prior, where the graph of wins is not strongly connected (Ford 1957): some score
         would be infinite, or the scale between parts unknown. The message names the components. Also where features,
-        the order or the ties separate the outcomes.
+        the order or the ties separate the outcomes; and, with a prior too, where ties are modelled and no comparison
+        is a tie or every one is.
     NotConverged : the tolerance was not met; carries the partial fit.
     ValueError : a prior that is not a positive number, nothing left to fit, features that do not fit the data.
 
@@ -103,6 +104,10 @@ def bradley_terry(
     0.7071
     """
     _check(comparisons, prior, ties, order, features, comparison_features, parts)
+    if not tolerance > 0 or limit < 0:
+        raise ValueError(
+            f"bradley_terry: tolerance must be above 0 and limit at least 0, got {tolerance!r} and {limit!r}"
+        )
     begin = None if start is None else _start(start, comparisons.alternatives)
     if ties in ("half", "drop") and not (order or features or comparison_features):
         pairs = _tallied(comparisons, ties, unmet=parts == "together")
@@ -125,6 +130,16 @@ def _check(
     comparisons: Comparisons | PairCounts, prior: float | None, ties: str, order: bool, features: object,
     comparison_features: object, parts: str,
 ) -> None:  # fmt: skip
+    if not isinstance(comparisons, Comparisons | PairCounts):
+        raise TypeError(f"bradley_terry: needed Comparisons or PairCounts, got {type(comparisons).__name__}")
+    if not isinstance(order, bool | np.bool_):
+        raise TypeError(
+            f"bradley_terry: order must be True or False, got {short([order])}; who was shown first goes into "
+            "Comparisons(order=…)"
+        )
+    for name, given in (("features", features), ("comparison_features", comparison_features)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"bradley_terry: {name} must map names to values, got {type(given).__name__}")
     if prior is not None and not (isinstance(prior, int | float | np.number) and 0 < prior < math.inf):
         raise ValueError(f"bradley_terry: prior must be a positive variance or None, got {prior!r}")
     if ties not in ("half", "drop", "davidson", "rao_kupper"):
@@ -143,7 +158,7 @@ def _check(
 
 
 def _start(start: Fit, alternatives: tuple[Label, ...]) -> Floats:
-    if start.alternatives != alternatives:
+    if not isinstance(start, Fit) or start.alternatives != alternatives:
         raise ValueError("bradley_terry: start must be a fit over the same alternatives, in the same order")
     return start.scores
 
@@ -160,8 +175,22 @@ def _fit_together(
             raise no_finite_estimate(named, _WAYS_OUT)
     if start is None and prior is None:
         found = luce.newton_from_win_rates(pairs.first, pairs.second, pairs.count, pairs.won, size, tolerance, limit)
+        finer = _finer(pairs, tolerance)
+        if finer < tolerance and found[2] <= tolerance:
+            again = luce.newton(
+                pairs.first, pairs.second, pairs.count, pairs.won, np.zeros(size), 0.0, found[0], finer, 50
+            )
+            found = (again[0], found[1] + again[1], again[2])
         return _fit(pairs, alternatives, found[0] - found[0].mean(), *found[1:], prior, tolerance, None)
     return fit_pairs(pairs, alternatives, prior=prior, start=start, tolerance=tolerance, limit=limit)
+
+
+def _finer(pairs: Pairs, tolerance: float) -> float:
+    """A tolerance that is not met before the lightest outcome has its say: where a pair's one loss weighs a billionth
+    of its wins, no residual beside all of them shows how far apart the two are."""
+    lost = pairs.count - pairs.won
+    lightest = min(float(side.min(where=side > 0, initial=np.inf)) for side in (pairs.won, lost))
+    return min(tolerance, max(1e-2 * lightest / float(pairs.count.sum()), 1e-15))
 
 
 def _fit_apart(
@@ -293,8 +322,7 @@ def _fit_effects(
             named = tuple(tuple(comparisons.alternatives[a] for a in part) for part in components)
             raise no_finite_estimate(named, _WAYS_OUT)
     found = effects.maximise(cells, prior, start, tolerance, limit)
-    if prior is None or cells.model:
-        effects.refuse_separation(cells, found, prior, tolerance)
+    found = effects.settled(cells, found, prior, tolerance)
     likelihood = design.CellLikelihood(built, found.at, prior)
     parameters = likelihood.parameters()
     model: Model = ties if ties in ("davidson", "rao_kupper") else "bradley_terry"

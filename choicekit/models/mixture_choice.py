@@ -97,8 +97,8 @@ def choose_components(
 
     Voters are dealt into ``folds``. Each fold is left out in turn, a mixture is fitted to the other voters, and the
     left-out voters' ballots get the log-likelihood log Σ_k share_k·P_k(ballots): what is measured is how well the
-    mixture foretells everything a *new voter* says, not a known voter's next comparison. (A voter about whom nothing
-    is known yet is a draw from the mixture; one about whom something is known is foretold by the components weighted
+    mixture predicts everything a *new voter* says, not a known voter's next comparison. (A voter about whom nothing
+    is known yet is a draw from the mixture; one about whom something is known is predicted by the components weighted
     by their responsibilities, which needs comparisons held out within voters.) Everything is summed and divided by
     the number of comparisons held out. BIC is that of the fit to all voters.
 

@@ -105,7 +105,9 @@ class Mixture:
     ) -> Floats:
         """The probabilities ``[n, k]`` that other voters belong to the components, given their ballots.
 
-        Raises ``KeyError`` for alternatives that the mixture does not know, and where comparisons lack voters.
+        Raises ``KeyError`` for alternatives that the mixture does not know, and where comparisons lack voters;
+        ``TypeError`` for rankings where it was fitted to comparisons, or the other way round; ``ValueError`` for
+        concomitants that it was not fitted with, and where those that it was fitted with are not given.
 
         >>> import choicekit as ck
         >>> votes = ck.Comparisons(["a", "b"] * 12, ["b", "a"] * 12, voter=[0, 1, 2, 3] * 6)
@@ -120,6 +122,8 @@ class Mixture:
         self, votes: Comparisons | PairCounts | Rankings, *, concomitants: _electorates.Concomitants | None = None
     ) -> Floats:
         """The log-likelihood ``[n]`` of other voters' ballots, voter by voter: log Σ_k share_k·P_k(ballots).
+
+        Raises as :meth:`responsibilities_for`.
 
         >>> import choicekit as ck
         >>> votes = ck.Comparisons(["a", "b"] * 12, ["b", "a"] * 12, voter=[0, 1, 2, 3] * 6)
@@ -199,7 +203,8 @@ def mixture(
     ------
     NoFiniteEstimate : without a prior, where some component's wins go one way only.
     NotConverged : the tolerance was not met within ``limit`` passes; carries the partial mixture.
-    KeyError, ValueError : no voters, options out of range, fewer voters than components.
+    KeyError : comparisons without voters, or voters without concomitants.
+    ValueError : options out of range, fewer voters than components.
 
     Source: Dempster, Laird and Rubin 1977; for hard assignment Chakraborty et al. 2024, arXiv:2402.08925.
 

@@ -104,9 +104,9 @@ def disagreement(
     Intervals: voters are drawn with replacement, with all of their answers, ``replicates`` times; a voter drawn twice
     weighs twice, and is never compared with a copy of itself, which would count noise as disagreement between voters.
     The ends are the estimate ± t·s·√(V/(V − 1)) with the draws' standard deviation s and Student's t for V − 1 degrees
-    of freedom, V the number of voters who were asked something twice; in simulations with few voters these come closer
-    to their level than percentiles do. Where no voter ever wavers no draw does either, and the end for ``within`` is
-    the rate at which nobody of so many would with probability 1 − ``level``. Questions are taken as given.
+    of freedom, V the number of voters who were asked something twice. Where no voter ever wavers no draw does either,
+    and the end for ``within`` is the rate at which nobody of so many would with probability 1 − ``level``. Questions
+    are taken as given.
 
     Weights are numbers of answers and must be whole. Which of the two was shown first is not looked at: answers that
     follow the position count as noise where a pair was shown both ways round.
@@ -164,6 +164,8 @@ class _Answers:
 
 
 def _answers(comparisons: Comparisons) -> _Answers:
+    if not isinstance(comparisons, Comparisons):
+        raise TypeError(f"disagreement: needed Comparisons, with voters, got {type(comparisons).__name__}")
     if comparisons.voter is None:
         raise ValueError("disagreement: needed to know who answered; give voter= when the comparisons are made")
     keep = np.flatnonzero(comparisons.weight > 0)

@@ -251,8 +251,8 @@ def personal(
     rank : the number of axes along which voters differ; 0 gives everybody the same scores.
     prior, offset_prior : variances of independent Gaussian priors on the scores and on the loadings.
     ties : ``"half"`` counts a tie as half a win each way, ``"drop"`` leaves ties out.
-    restarts : random loadings to begin at. The bound may have several maxima (none was met in trials); of these
-        beginnings the one that is highest after ten steps is followed to the end.
+    restarts : how many random loadings to begin at. The bound may have several maxima; of these beginnings
+        the one that is highest after ten steps is followed to the end.
     tolerance : bound on :attr:`PersonalFit.residual`.
     limit : the number of steps after which to give up.
     rng : draws the loadings to begin at.
@@ -261,8 +261,8 @@ def personal(
     is bounded from below: each voter's posterior is a normal one, the best for the bound. First under a coarser bound,
     log σ(x) ≥ log σ(ξ) + (x − ξ)/2 − tanh(ξ/2)/(4ξ)·(x² − ξ²) with a ξ for every voter and pair (Jaakkola and Jordan
     2000), whose steps are in closed form: posteriors, then each ξ² = E[log-odds²], then scores and loadings from a
-    linear system of m·(rank + 1) equations. That bound alone makes offsets too small, by half and more where voters
-    make five comparisons each. From near its top the climb therefore goes on with E[log σ] itself, by Gauss–Hermite
+    linear system of m·(rank + 1) equations. That bound alone makes offsets too small, the more so the fewer
+    comparisons voters make. From near its top the climb therefore goes on with E[log σ] itself, by Gauss–Hermite
     quadrature with 12 nodes, in steps of the same form. Each step costs time in proportion to the number of (voter,
     pair) cells. With rank 0 nothing is integrated, and the fit is that of :func:`bradley_terry` with the same prior.
 
@@ -273,7 +273,7 @@ def personal(
     Raises ``NotConverged`` with the partial fit where ``limit`` came first.
 
     Sources: Jaakkola and Jordan 2000, doi:10.1023/A:1008932416310; Anderson 1965, doi:10.1145/321296.321305, for the
-    mixing of steps. That both climbs end at the same place from everywhere is what trials show, not a theorem.
+    mixing of steps. That every beginning leads to the same end was seen in simulations; it is no theorem.
 
     >>> import choicekit as ck
     >>> votes = ck.Comparisons(list("aabb") * 2, list("bbaa") * 2, voter=[0, 0, 1, 1, 2, 2, 3, 3])
@@ -358,8 +358,8 @@ def _checked(
     comparisons: Comparisons, name: str, ranks: tuple[int, ...], prior: float, offset_prior: float, ties: Ties
 ) -> _variational.Cells:  # fmt: skip
     """The counts, once the arguments are what is needed."""
-    if comparisons.voter is None:
-        raise ValueError(f"{name}: needed to know who made each comparison; give voter= when they are made")
+    if not isinstance(comparisons, Comparisons) or comparisons.voter is None:
+        raise ValueError(f"{name}: needed Comparisons that say who made each; give voter= when they are made")
     if ties not in ("half", "drop"):
         raise ValueError(f"{name}: ties must be 'half' or 'drop', got {ties!r}")
     for word, value in (("prior", prior), ("offset_prior", offset_prior)):

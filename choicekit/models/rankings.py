@@ -62,7 +62,7 @@ def plackett_luce(
     Raises
     ------
     NoFiniteEstimate : without a prior, where "ranked above" (a tie both ways) does not join all alternatives in both
-        directions (Hunter 2004, assumption 1), or ties or features let some other direction improve the fit without
+        directions (Hunter 2004), or ties or features let some other direction improve the fit without
         end; with or without, where some log δ would be infinite.
     NotConverged : the tolerance was not met; carries the partial fit.
     ValueError : no ranking holds a choice, features that others determine (without a prior), options out of range.
@@ -81,6 +81,10 @@ def plackett_luce(
         ...
     choicekit.outcomes.NoFiniteEstimate: no finite maximum-likelihood estimate exists: ...
     """
+    if not isinstance(rankings, Rankings):
+        raise TypeError(f"plackett_luce: needed Rankings, got {type(rankings).__name__}")
+    if not tolerance > 0 or limit < 0:
+        raise ValueError(f"plackett_luce: tolerance must be above 0 and limit at least 0, got {tolerance} and {limit}")
     _check(prior, unranked)
     alternatives, size = rankings.alternatives, len(rankings.alternatives)
     stages = _stages.stages_of(rankings, unranked == "below")

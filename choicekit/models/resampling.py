@@ -88,7 +88,7 @@ class Bootstrap:
     by: Unit
 
     def interval(self, level: float = 0.95) -> Floats:
-        """Percentile intervals ``[m, 2]`` of the mean-zero scores.
+        """Percentile intervals ``[m, 2]`` of the mean-zero scores. Raises ``ValueError`` unless 0 < level < 1.
 
         >>> draws = Bootstrap(("a",), (), np.arange(101.0)[:, None], np.zeros((101, 0)), 0, "voter")
         >>> draws.interval(0.9).round(6).tolist()
@@ -191,7 +191,8 @@ def _cells(
         built = design.cells(comparisons, likelihood.ties, False, None, None, voters=by == "voter")
         if fit.components is not None:
             built = _within(built, fit.components)
-        return _agreeing(fit, built), Parameters(fit.scores, 0.0, np.zeros(0))
+        at = Parameters(fit.scores, 0.0, np.zeros(0))
+        return _agreeing(fit, built, at), at
     if not isinstance(likelihood, design.CellLikelihood):
         raise TypeError(f"needed a fit of bradley_terry, got one of {fit.model}")
     if fit.features and sorted(comparison_features or ()) != sorted(fit.features):
@@ -201,13 +202,21 @@ def _cells(
     made = design.cells(
         comparisons, known.ties, "order" in known.names, known.given, rows or None, voters=by == "voter"
     )
-    return _agreeing(fit, made), likelihood.at
+    return _agreeing(fit, made, likelihood.at), likelihood.at
 
 
-def _agreeing(fit: Fit, built: design.Design) -> design.Design:
+def _agreeing(fit: Fit, built: design.Design, at: Parameters) -> design.Design:
     if not np.isclose(built.cells.count.sum(), fit.comparisons, rtol=1e-9):
         raise ValueError(
             f"needed the comparisons that were fitted, of weight {fit.comparisons:g}; got {built.cells.count.sum():g}"
+        )
+    cells = built.cells
+    eta = kernels.predictor(cells.first, cells.second, cells.covariates, at.scores, at.slopes)
+    loglik = -float(kernels.value(cells.model, eta, at.tie, cells.won, cells.lost, cells.tied))
+    if not np.isclose(loglik, fit.loglik, rtol=1e-6):
+        raise ValueError(
+            f"needed the comparisons that were fitted, of log-likelihood {fit.loglik:.8g}; got other ones, of "
+            f"{loglik:.8g}"
         )
     return built
 
@@ -273,6 +282,11 @@ def _drawing_comparisons(cells: Cells) -> Callable[[np.random.Generator], Outcom
     weight = np.concatenate([cells.won, cells.lost, cells.tied])
     there = np.flatnonzero(weight)
     total, number = round(float(weight.sum())), len(cells.first)
+    if total < 1:
+        raise ValueError(
+            f"bootstrap: the weights sum to {weight.sum():.3g}, less than one comparison to draw; by='comparison' "
+            "takes weights for numbers of comparisons, so scale them, or take by='voter'"
+        )
     bounds = np.cumsum(weight[there])
     means = weight[there] * (max(0.0, total - 1.5 * total**0.5) / bounds[-1])
 

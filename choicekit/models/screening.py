@@ -98,7 +98,7 @@ def spammers(
     the largest of the k); they are taken as known without error.
 
     Ties say nothing about the sign of a difference and are left out; weights are numbers of answers. Spammers among
-    "everybody else" draw the scores together, which makes p-values of honest voters larger, not smaller.
+    "everybody else" draw the scores together, which tends to make p-values of honest voters larger, not smaller.
 
     Parameters
     ----------

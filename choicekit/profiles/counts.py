@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 By = Literal["voter", "group", "order"]
 Counts = NDArray[Any]
 _LABELS = ("alternatives", "voters", "groups")
+# Whole counts of a larger sum could overflow an int64.
+_LARGEST_WHOLE = 2.0**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class PairCounts:
     One cell for each pair of alternative codes ``first < second`` that met, or for each pair with a ``voter``, a
     ``group`` and an ``order`` (1 where ``first`` was shown first, -1 where ``second`` was, 0 where neither); those
     three are ``None`` where the counts do not tell them apart. Cells are sorted by voter, group, first, second and
-    order, and none is empty. Counts are int64 where every weight is a whole number, float64 otherwise.
+    order, and none is empty. Counts are int64 where every weight is a whole number (and they sum to less than 2⁶²),
+    float64 otherwise.
 
     Counts are values that add: the sum of the counts of two sets of rows is the counts of all the rows, cell by cell
     and, in whole numbers, bit by bit, whatever the order of adding. Counts of no rows have no cells and add nothing.
@@ -61,7 +64,29 @@ class PairCounts:
         for name in ("first", "second", "won", "lost", "tied", "order", "voter", "group"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, frozen(value))
+                object.__setattr__(self, name, frozen(np.asarray(value)))
+        self._refuse_defects()
+
+    def _refuse_defects(self) -> None:
+        codes = [("first", "alternatives", self.first), ("second", "alternatives", self.second),
+                 ("voter", "voters", self.voter), ("group", "groups", self.group)]  # fmt: skip
+        for name, labels, column in codes:
+            size = len(getattr(self, labels))
+            if column is not None and len(column) and not 0 <= column.min() <= column.max() < size:
+                raise ValueError(
+                    f"counts: needed codes {name} from 0 to {size - 1}, for {size} {labels}, got {column.min()} to "
+                    f"{column.max()}"
+                )
+        columns = {name: getattr(self, name) for name in ("second", "won", "lost", "tied", *self.by)}
+        odd = [name for name, column in columns.items() if column.shape != self.first.shape]
+        if odd or self.first.ndim != 1:
+            raise ValueError(f"counts: needed columns of one length, got {self.first.shape} first and others {odd}")
+        if not (self.first < self.second).all():
+            raise ValueError("counts: needed first < second in each cell; turn the other cells round")
+        for name in ("won", "lost", "tied"):
+            column = columns[name]
+            if len(column) and not 0 <= column.min() <= column.max() < np.inf:
+                raise ValueError(f"counts: needed finite numbers of at least 0 {name}, got {column.min()} among them")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -100,7 +125,10 @@ class PairCounts:
             labels[name], first, second = _union(getattr(self, name), getattr(other, name))
             mine.append(first)
             others.append(second)
-        cells = _cells.added(_cells.recoded(_packed(self), *mine), _cells.recoded(_packed(other), *others))
+        packed = [_packed(self), _packed(other)]
+        if sum(float(values.sum(dtype=np.float64)) for *_, values in packed) >= _LARGEST_WHOLE:
+            packed = [(low, high, values.astype(np.float64)) for low, high, values in packed]
+        cells = _cells.added(_cells.recoded(packed[0], *mine), _cells.recoded(packed[1], *others))
         return unpacked(cells, by=self.by, **labels)
 
     def __radd__(self, other: object) -> PairCounts:
@@ -118,6 +146,8 @@ class PairCounts:
         >>> one.equals(other), (one + other).equals(other + one)
         (False, True)
         """
+        if not isinstance(other, PairCounts):
+            raise TypeError(f"equals: needed counts to compare with, got {type(other).__name__}")
         if self.by != other.by or any(getattr(self, name) != getattr(other, name) for name in _LABELS):
             return False
         codes = ("first", "second", *self.by)
@@ -252,8 +282,10 @@ def count(comparisons: Comparisons, by: Sequence[By]) -> PairCounts:
 
 
 def _whole(weight: NDArray[np.float64]) -> NDArray[Any]:
-    """The weights as int64 where all are whole numbers (below 2⁵³, where doubles still tell neighbours apart)."""
+    """The weights as int64 where all are whole numbers (below 2⁵³, where doubles still tell neighbours apart, and of
+    a sum that does not overflow)."""
     plain = bool((weight < 2.0**53).all()) and bool((weight == np.floor(weight)).all())
+    plain = plain and float(weight.sum()) < _LARGEST_WHOLE
     return weight.astype(np.int64) if plain else weight
 
 
