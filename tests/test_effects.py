@@ -195,7 +195,7 @@ def test_symmetries(rows: Rows, random: Any) -> None:
 def test_sparse_steps_end_where_dense_ones_do(ties: Any, rows: Rows, prior: float | None) -> None:
     dense = models.bradley_terry(votes(rows), ties=ties, order=True, prior=prior)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(effects, "_LARGEST_DENSE", 0)
+        patch.setattr(effects, "LARGEST_DENSE", 0)
         sparse = models.bradley_terry(votes(rows), ties=ties, order=True, prior=prior)
     np.testing.assert_allclose(sparse.scores, dense.scores, atol=1e-8)
     np.testing.assert_allclose(list(sparse.effects.values()), list(dense.effects.values()), atol=1e-8)
@@ -355,9 +355,11 @@ def test_style_control() -> None:
 
 def test_what_cannot_be_told_apart_is_refused() -> None:
     data = ck.Comparisons(["a", "b", "a", "c", "b", "c"], ["b", "a", "c", "a", "c", "b"])
-    fit = models.bradley_terry(data, features={"x": [0, 1, 2], "twice": [0, 2, 4]})
     with pytest.raises(ValueError, match="cannot be told apart"):
-        _ = fit.covariance
+        models.bradley_terry(data, features={"x": [0, 1, 2], "twice": [0, 2, 4]})
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        models.bradley_terry(data, comparison_features={"nothing": [0.0] * 6})
+    assert models.bradley_terry(data, features={"x": [0, 1, 2], "twice": [0, 2, 4]}, prior=1.0).converged
     with pytest.raises(ValueError, match="feature 'x' has no value for 'c'"):
         models.bradley_terry(data, features={"x": {"a": 1, "b": 2}})
     with pytest.raises(ValueError, match="feature 'x' needed 6 finite numbers, one a comparison; got shape"):
@@ -531,6 +533,20 @@ def test_rows_keep_their_labels() -> None:
         data.rows(np.array([True]))
     with pytest.raises(IndexError):
         data.rows([3])
+    for odd in ([0.7, 1.9], np.array([1.0, 0.0, 1.0]), [[0, 1]], ["a"]):
+        with pytest.raises(TypeError, match="a mask or a list of row numbers"):
+            data.rows(odd)
+
+
+def test_comparisons_travel_between_processes() -> None:
+    data = ck.Comparisons(["a", "b", "c"], ["b", "c", "a"], voter=[1, 2, 1], group={"x": [1, 1, 2], "y": [3, 3, 3]})
+    for there in (pickle.loads(pickle.dumps(data)), copy.deepcopy(data)):
+        assert (there.alternatives, there.voters, there.groups) == (data.alternatives, data.voters, data.groups)
+        np.testing.assert_array_equal(there.winner, data.winner)
+        assert there.grouped_by("y").groups == (3,)
+        assert not there._winner.flags.writeable
+        assert not there.group.flags.writeable
+        np.testing.assert_array_equal(models.bradley_terry(there).scores, models.bradley_terry(data).scores)
 
 
 def test_an_estimate_that_light_comparisons_hold_is_found_not_refused() -> None:
@@ -596,6 +612,10 @@ def test_estimates_exist_where_a_linear_programme_says_so(ties: Any, tolerance: 
             assert not exists
         except NotConverged:  # log-odds of hundreds
             stopped += 1
+        except ValueError as error:  # a maximum, but not one alone
+            assert "cannot be told apart" in str(error)
+            assert exists
+            assert np.linalg.matrix_rank(rows[:, : size + 2]) < size + 1
         else:
             assert exists
             assert np.isfinite(fit.scores).all()

@@ -94,8 +94,8 @@ def refuse_large(size: int) -> None:
 def _refuse_ties(tied: Floats, decided: Floats, ties: str) -> None:
     if not tied.any() or not decided.any():
         raise NoFiniteEstimate(
-            f"no finite maximum-likelihood estimate exists: ties={ties!r} estimates how common ties are, and of the "
-            f"comparisons {'none is' if not tied.any() else 'every one is'} a tie. Way out: ties='half'",
+            f"the tie parameter has no estimate inside its range: ties={ties!r} estimates how common ties are, and of "
+            f"the comparisons {'none is' if not tied.any() else 'every one is'} a tie. Way out: ties='half'",
             (),
         )
 

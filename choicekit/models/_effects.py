@@ -16,7 +16,7 @@ from choicekit.solvers import linear_program
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
-_LARGEST_DENSE = 600
+LARGEST_DENSE = 600
 _LARGEST_PROGRAMME = 8_000_000
 
 #: The models' numbers in the kernels.
@@ -79,7 +79,7 @@ def maximise(
         residual = float((np.abs(slopes.gradient) / slopes.met).max())
         if residual <= tolerance or iteration == limit:
             return Found(at, iteration, residual)
-        sparse = cells.free and cells.size > _LARGEST_DENSE
+        sparse = cells.free and cells.size > LARGEST_DENSE
         step = _sparse_step(cells, slopes, precision) if sparse else _dense_step(cells, slopes, precision)
         size = cells.size if cells.free else 0
         longest = float(np.abs(_eta(cells, _stepped(cells, Parameters(at.scores * 0, 0.0, at.slopes * 0), step))).max())

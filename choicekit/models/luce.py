@@ -323,6 +323,8 @@ def _fit_effects(
             raise no_finite_estimate(named, _WAYS_OUT)
     found = effects.maximise(cells, prior, start, tolerance, limit)
     found = effects.settled(cells, found, prior, tolerance)
+    if prior is None and cells.covariates.shape[1] and not (cells.free and cells.size > effects.LARGEST_DENSE):
+        effects.inverse(cells, effects.information(cells, found.at), None)  # refuses effects that cannot be told apart
     likelihood = design.CellLikelihood(built, found.at, prior)
     parameters = likelihood.parameters()
     model: Model = ties if ties in ("davidson", "rao_kupper") else "bradley_terry"

@@ -118,6 +118,10 @@ class Comparisons:
         for name, value in values.items():
             object.__setattr__(self, name, frozen(value) if isinstance(value, np.ndarray) else value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"group", "groups"}}
+        return _rebuilt, ({**fields, "partitions": dict(self.partitions)},)
+
     def _with(self, **changes: Any) -> Comparisons:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in {"group", "groups"}}
         new = object.__new__(Comparisons)
@@ -260,7 +264,8 @@ class Comparisons:
     def rows(self, chosen: ArrayLike) -> Comparisons:
         """Some of the rows, by a mask or by numbers; every label stays, whether or not it still occurs.
 
-        Raises ``ValueError`` where no row is chosen, ``IndexError`` for a row that is not there.
+        Raises ``ValueError`` where no row is chosen, ``TypeError`` for what is neither a mask nor whole numbers, and
+        ``IndexError`` for a row that is not there.
 
         >>> Comparisons(["a", "b"], ["b", "c"]).rows([1]).winner.tolist()
         [1]
@@ -268,6 +273,10 @@ class Comparisons:
         index = np.asarray(chosen)
         if index.dtype == np.bool_ and index.shape != (len(self),):
             raise ValueError(f"rows: needed a mask of {len(self)} booleans, got shape {index.shape}")
+        if not index.size:
+            raise ValueError("rows: needed at least one row, got none")
+        if index.ndim != 1 or index.dtype.kind not in "iub":
+            raise TypeError(f"rows: needed a mask or a list of row numbers, got {index.dtype} of shape {index.shape}")
         index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
         if not index.size:
             raise ValueError("rows: needed at least one row, got none")
@@ -331,6 +340,14 @@ class Comparisons:
         margins = wins - wins.T
         margins[np.abs(margins) <= 1e-12 * (wins + wins.T)] = 0  # what rounding leaves of a tie between real weights
         return Margins(margins, self.alternatives)
+
+
+def _rebuilt(fields: dict[str, Any]) -> Comparisons:
+    """Comparisons as they were before they were pickled, read-only again."""
+    new = object.__new__(Comparisons)
+    partitions = {name: (frozen(codes), labels) for name, (codes, labels) in fields["partitions"].items()}
+    new._set(**(fields | {"partitions": partitions}))
+    return new
 
 
 def _same_length(name: str, length: int, rows: int) -> None:
