@@ -612,8 +612,7 @@ def test_estimates_exist_where_a_linear_programme_says_so(ties: Any, tolerance: 
             assert not exists
         except NotConverged:  # log-odds of hundreds
             stopped += 1
-        except ValueError as error:  # a maximum, but not one alone
-            assert "cannot be told apart" in str(error)
+        except ValueError:  # a maximum, but not one alone
             assert exists
             assert np.linalg.matrix_rank(rows[:, : size + 2]) < size + 1
         else:

@@ -334,6 +334,19 @@ def newton_apart(
 
 
 @jit
+def lightest(count: Floats, won: Floats) -> float:
+    """The smallest weight of wins or of losses of a pair that has any."""
+    least = np.inf
+    for e in range(len(count)):
+        lost = count[e] - won[e]
+        if won[e] > 0.0:
+            least = min(least, won[e])
+        if lost > 0.0:
+            least = min(least, lost)
+    return float(least)
+
+
+@jit
 def connected(first: Codes, second: Codes, count: Floats, won: Floats, size: int, sweeps: int) -> bool:
     """Whether everybody can be reached from alternative 0 through wins, and through losses, in a few sweeps.
 

@@ -188,9 +188,7 @@ def _fit_together(
 def _finer(pairs: Pairs, tolerance: float) -> float:
     """A tolerance that is not met before the lightest outcome has its say: where a pair's one loss weighs a billionth
     of its wins, no residual beside all of them shows how far apart the two are."""
-    lost = pairs.count - pairs.won
-    lightest = min(float(side.min(where=side > 0, initial=np.inf)) for side in (pairs.won, lost))
-    return min(tolerance, max(1e-2 * lightest / float(pairs.count.sum()), 1e-15))
+    return min(tolerance, max(1e-2 * luce.lightest(pairs.count, pairs.won) / float(pairs.count.sum()), 1e-15))
 
 
 def _fit_apart(
