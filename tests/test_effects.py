@@ -495,6 +495,7 @@ def test_components_apart_leave_out_what_lies_between() -> None:
     half = math.log(2) / 2
     np.testing.assert_allclose(fit.scores, [half, -half, half, -half], atol=1e-9)
     assert fit.comparisons == 6
+    assert fit.winners == ("a", "c")
     with pytest.raises(ValueError, match="goes with ties='half'"):
         models.bradley_terry(data, parts="separate", ties="davidson")
     lonely = models.bradley_terry(ck.Comparisons(["a", "b", "a"], ["b", "a", "c"]), parts="separate")

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.outcomes import winners
+from choicekit.outcomes import TIE_TOLERANCE, winners
 from choicekit.profiles._columns import Label, frozen, short
 
 Floats = NDArray[np.float64]
@@ -156,13 +156,20 @@ class Fit:
 
     @property
     def winners(self) -> tuple[Label, ...]:
-        """The labels with the highest score.
+        """The labels with the highest score, of each component where they were fitted apart.
 
         >>> import choicekit as ck
         >>> ck.models.bradley_terry(ck.Comparisons(["a", "b", "a"], ["b", "a", "b"])).winners
         ('a',)
         """
-        return winners(self.alternatives, self.scores)
+        if self.components is None:
+            return winners(self.alternatives, self.scores)
+        best = np.full(int(self.components.max()) + 1, -np.inf)
+        np.maximum.at(best, self.components, self.scores)
+        slack = TIE_TOLERANCE * float(np.abs(self.scores).max())
+        return tuple(
+            self.alternatives[a] for a in np.flatnonzero(self.scores >= best[self.components] - slack).tolist()
+        )
 
     @cached_property
     def loglik(self) -> float:
