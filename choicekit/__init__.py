@@ -2,8 +2,18 @@
 
 from choicekit import alignment, domains, ingest, models, rules, statistics, welfare
 from choicekit.models import Fit
-from choicekit.outcomes import Lottery, NoFiniteEstimate, NotConverged, Policy, Scores
-from choicekit.profiles import Approvals, Comparisons, Margins, PairCounts, Rankings, Utilities
+from choicekit.outcomes import (
+    Committees,
+    Lottery,
+    NoFiniteEstimate,
+    NotConverged,
+    Orders,
+    Policy,
+    Scores,
+    TieBreak,
+    Winners,
+)
+from choicekit.profiles import Approvals, Batch, Comparisons, Margins, PairCounts, Rankings, Utilities
 
 # Last: the function takes the place of the room it lives in.
 from choicekit.audit import Audit, audit  # isort: skip
@@ -13,17 +23,22 @@ __version__ = "0.1.0"
 __all__ = [
     "Approvals",
     "Audit",
+    "Batch",
+    "Committees",
     "Comparisons",
     "Fit",
     "Lottery",
     "Margins",
     "NoFiniteEstimate",
     "NotConverged",
+    "Orders",
     "PairCounts",
     "Policy",
     "Rankings",
     "Scores",
+    "TieBreak",
     "Utilities",
+    "Winners",
     "__version__",
     "alignment",
     "audit",

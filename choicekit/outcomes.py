@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from choicekit.profiles._columns import Label, short
 
 Floats = NDArray[np.float64]
+Labels: TypeAlias = tuple[Label, ...]
 
 #: Scores closer than this, relative to the largest, count as equal (welfare sums are exact to about 1e-15).
 TIE_TOLERANCE = 1e-9
@@ -81,19 +82,199 @@ class Scores:
         return winners(self.alternatives, self.scores)
 
 
+@dataclass(frozen=True)
+class TieBreak:
+    """How ties met on the way to an answer are settled, as asked for and, in an outcome, as done.
+
+    ``method`` is "fixed order" (``order``: the first of the tied is preferred), "seeded lottery" (an order drawn from
+    ``rng`` when the rule runs, and recorded as ``order``) or "parallel universes" (every way of breaking ties is
+    followed; who wins in any of them is a winner). ``budget`` is how many universes may be opened, ``universes`` how
+    many were; ``complete`` is false where the budget ended the search, so that others may win too.
+
+    Made by :func:`choicekit.rules.fixed_order`, :func:`~choicekit.rules.seeded_lottery` and
+    :func:`~choicekit.rules.parallel_universes`.
+
+    >>> TieBreak("fixed order", order=("b", "a")).ranks(("a", "b", "c"))
+    Traceback (most recent call last):
+        ...
+    ValueError: ties: needed an order of all 3 alternatives, got 2; 'c' is missing
+    """
+
+    method: Literal["fixed order", "seeded lottery", "parallel universes"]
+    order: Labels | None = None
+    budget: int | None = None
+    universes: int | None = None
+    complete: bool = True
+    rng: Any = field(default=None, repr=False, compare=False)
+
+    def settled(self, alternatives: Labels) -> TieBreak:
+        """The same with the lottery drawn.
+
+        >>> TieBreak("seeded lottery", rng=0).settled(("a", "b", "c")).order
+        ('c', 'a', 'b')
+        """
+        if self.method != "seeded lottery" or self.order is not None:
+            return self
+        drawn = np.random.default_rng(self.rng).permutation(len(alternatives))
+        return replace(self, order=tuple(alternatives[a] for a in drawn.tolist()))
+
+    def ranks(self, alternatives: Labels) -> NDArray[np.int64] | None:
+        """Each alternative's place in the order, 0 for the one that wins every tie; ``None`` for parallel universes.
+
+        >>> TieBreak("fixed order", order=("b", "a")).ranks(("a", "b")).tolist()
+        [1, 0]
+        """
+        if self.method == "parallel universes":
+            return None
+        order = self.settled(alternatives).order or ()
+        place = {label: rank for rank, label in enumerate(order)}
+        missing = [label for label in alternatives if label not in place]
+        if missing or len(place) != len(alternatives):
+            problem = f"{short(missing, 3)} is missing" if missing else "some are no alternatives or there twice"
+            raise ValueError(
+                f"ties: needed an order of all {len(alternatives)} alternatives, got {len(order)}; {problem}"
+            )
+        return np.array([place[label] for label in alternatives])
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One round of an elimination: who was left, their scores, who went out.
+
+    >>> Round(("a", "b"), np.array([2.0, 1.0]), ("b",)).eliminated
+    ('b',)
+    """
+
+    alternatives: Labels
+    scores: Floats
+    eliminated: Labels
+
+
+@dataclass(frozen=True, eq=False)
+class Winners:
+    """A set of winning alternatives, in the order of ``alternatives``.
+
+    ``ties`` says how ties on the way were broken (``None``: there was nothing to break, the set is the answer);
+    ``rounds`` are those of an elimination, where it had only one course to take. ``notes`` says what a reader must
+    know about how the answer was found.
+
+    >>> Winners(("a", "b", "c"), ("b",)).winners
+    ('b',)
+    """
+
+    alternatives: Labels
+    winners: Labels
+    ties: TieBreak | None = None
+    rounds: tuple[Round, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> Floats:
+        """1 for a winner and 0 for the others.
+
+        >>> Winners(("a", "b", "c"), ("b",)).scores.tolist()
+        [0.0, 1.0, 0.0]
+        """
+        chosen = set(self.winners)
+        return np.array([float(label in chosen) for label in self.alternatives])
+
+
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """Rankings of the alternatives, best first, that cost the least.
+
+    ``orders`` are all of them where ``all_listed``, else some; ``winners`` are the alternatives on top of any.
+    ``cost`` is what they cost, ``bound`` a proved lower bound of the least cost: they are optimal where the two are
+    equal.
+
+    >>> Orders(("a", "b"), (("b", "a"),), ("b",), cost=1.0, bound=1.0, all_listed=True).optimal
+    True
+    """
+
+    alternatives: Labels
+    orders: tuple[Labels, ...]
+    winners: Labels
+    cost: float
+    bound: float
+    all_listed: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the cost is proved to be the least, up to :data:`TIE_TOLERANCE` of its size.
+
+        >>> Orders(("a", "b"), (("b", "a"),), ("b",), cost=3.0, bound=2.0, all_listed=False).optimal
+        False
+        """
+        return self.cost - self.bound <= TIE_TOLERANCE * max(abs(self.cost), 1.0)
+
+    @property
+    def scores(self) -> Floats:
+        """1 for a winner and 0 for the others.
+
+        >>> Orders(("a", "b"), (("b", "a"),), ("b",), cost=1.0, bound=1.0, all_listed=True).scores.tolist()
+        [0.0, 1.0]
+        """
+        return Winners(self.alternatives, self.winners).scores
+
+
+@dataclass(frozen=True, eq=False)
+class Committees:
+    """Sets of ``size`` alternatives that a multiwinner rule elects, each in the order of ``alternatives``.
+
+    Several where they tie and ``ties`` follows parallel universes, or where they are equally good. ``score`` is the
+    objective of rules that maximise one, ``bound`` a proved upper bound of it.
+
+    >>> Committees(("a", "b", "c"), (("a", "b"), ("a", "c")), size=2).winners
+    ('a', 'b', 'c')
+    """
+
+    alternatives: Labels
+    committees: tuple[Labels, ...]
+    size: int
+    score: float | None = None
+    bound: float | None = None
+    ties: TieBreak | None = None
+    rounds: tuple[Round, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def winners(self) -> Labels:
+        """The alternatives that are on some committee.
+
+        >>> Committees(("a", "b"), (("b",),), size=1).winners
+        ('b',)
+        """
+        seated = {label for committee in self.committees for label in committee}
+        return tuple(label for label in self.alternatives if label in seated)
+
+    @property
+    def scores(self) -> Floats:
+        """The share of the committees that an alternative is on.
+
+        >>> Committees(("a", "b", "c"), (("a", "b"), ("a", "c")), size=2).scores.tolist()
+        [1.0, 0.5, 0.5]
+        """
+        seats = [sum(label in committee for committee in self.committees) for label in self.alternatives]
+        return np.array(seats) / len(self.committees)
+
+
 @dataclass(frozen=True, eq=False)
 class Lottery:
     """A probability for each alternative.
+
+    ``unique`` says whether the rule's definition leaves no other lottery (``None``: not looked at).
 
     >>> Lottery(("x", "y"), np.array([0.25, 0.75])).winners
     ('x', 'y')
     """
 
-    alternatives: tuple[Label, ...]
+    alternatives: Labels
     probabilities: Floats
+    unique: bool | None = None
 
     @property
-    def winners(self) -> tuple[Label, ...]:
+    def winners(self) -> Labels:
         """The support: the labels that win with positive probability (more than 1e-9).
 
         >>> Lottery(("x", "y"), np.array([0.0, 1.0])).winners

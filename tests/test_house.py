@@ -147,6 +147,8 @@ INTERNAL = (
     "profiles._columns",
     "alignment._tabular",
     "rules._rule._",
+    "rules.condorcet.on_margins",
+    "rules.condorcet.slack",
     "evidence.",
     "limits.",
     "document.",

@@ -120,15 +120,15 @@ def test_a_missing_or_unknown_annotation_is_refused_at_once(source: str, got: st
 
 
 def test_a_rule_of_ones_own_with_a_batch() -> None:
-    def veto(ranks: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        worst = ranks == ranks.max(-1, keepdims=True)
-        scores: NDArray[np.float64] = -np.einsum("n,bnm->bm", weights, worst)
+    def veto(many: ck.Batch) -> NDArray[np.float64]:
+        worst = many.values == many.values.max(-1, keepdims=True)
+        scores: NDArray[np.float64] = -np.einsum("n,bnm->bm", many.weights, worst)
         return scores
 
     @rules.rule(batch=veto)
     def antiplurality(profile: ck.Rankings) -> Scores:
         """Minus the weight of the ballots that put it last."""
-        return Scores(profile.alternatives, veto(profile.ranks[None], profile.weights)[0])
+        return Scores(profile.alternatives, veto(ck.Batch(profile.ranks[None], profile.weights))[0])
 
     assert antiplurality(CYCLE).scores.tolist() == [-2, -2, -3]
     assert antiplurality.batch(CYCLE.ranks[None], CYCLE.weights).tolist() == [[-2, -2, -3]]
@@ -160,7 +160,7 @@ def test_rules_are_frozen() -> None:
         rules.borda.needs = ck.Margins  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", [name for name in rules.__all__ if name not in {"Rule", "rule"}])
+@pytest.mark.parametrize("name", [name for name in rules.__all__ if isinstance(getattr(rules, name), rules.Rule)])
 def test_rules_know_their_names_and_travel_by_them(name: str) -> None:
     rule = getattr(rules, name)
     assert (rule.__name__, rule.__module__.rpartition(".")[0]) == (name, "choicekit.rules")

@@ -264,16 +264,90 @@ def test_a_batch_takes_narrow_integers() -> None:
     assert rules.copeland.batch(ranks).tolist() == [[0.5, 0.5], [1, 0]]
 
 
-def test_a_rule_without_a_kernel_has_no_batches() -> None:
-    with pytest.raises(TypeError, match=r"maximal_lottery has no compiled kernel .* one profile at a time"):
-        rules.maximal_lottery.batch([[[0, 1]]])
+def test_a_rule_without_a_kernel_also_answers_a_batch() -> None:
+    @rules.rule
+    def veto(profile: ck.Rankings, *, points: float = 1.0) -> Scores:
+        """Minus the points of every ballot that puts it last."""
+        last = profile.ranks == profile.ranks.max(1, keepdims=True)
+        return Scores(profile.alternatives, -points * (profile.weights @ last))
+
+    ranks = np.array([[[0, 1, 2], [1, 0, 2]], [[2, 1, 0], [0, 2, 1]]])
+    assert veto.batch(ranks, [2, 1]).tolist() == [[0, 0, -3], [-2, -1, 0]]
+    assert veto.batch(ranks, points=2.0).tolist() == [[0, 0, -4], [-2, -2, 0]]
+    lotteries = rules.maximal_lottery.batch(ranks)
+    for row, each in zip(lotteries, ranks, strict=True):
+        np.testing.assert_allclose(row, rules.maximal_lottery(ck.Rankings(each)).probabilities)
+
+
+def test_batches_of_other_profiles() -> None:
+    values = np.array([[[4.0, 0.0], [1.0, 2.0]]])
+    assert rules.utilitarian.batch(values, [1, 3]).tolist() == [[1.75, 1.5]]
+    assert rules.approval.batch([[[1, 0], [1, 1]]]).tolist() == [[2, 1]]
+    many = ck.Batch(values, kind=ck.Utilities)
+    assert rules.plurality.batch(many).tolist() == [[1, 1]]  # forgets down to rankings
+    with pytest.raises(TypeError, match="utilitarian needs Utilities; Rankings cannot be turned into them"):
+        rules.utilitarian.batch(ck.Batch([[[0, 1]]]))
+    with pytest.raises(TypeError, match="the Batch has weights of its own"):
+        rules.borda.batch(ck.Batch([[[0, 1]]]), [1])
+    with pytest.raises(TypeError, match="needed Rankings to tally, got Utilities"):
+        many.margins()
+
+
+def test_a_batch_is_tallied_once_and_read_only() -> None:
+    many = ck.Batch([[[0, 1, -1], [1, 0, 2]]], [1, 2])
+    assert many.margins() is many.margins()
+    assert many.margins("absent")[0, 0].tolist() == [0, -1, 2]
+    assert many.margins("below")[0, 0].tolist() == [0, -1, 3]
+    assert repr(many) == "<Batch of 1 Rankings: 2 voters, 3 alternatives>"
+    with pytest.raises(ValueError, match="read-only"):
+        many.margins()[0, 0, 0] = 1
+    with pytest.raises(ValueError, match="unranked: needed 'below'"):
+        many.margins("last")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [2, 130])
+@given(draw=st.data())
+def test_counting_many_ballots_is_counting_each(size: int, draw: st.DataObject) -> None:
+    seed = draw.draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    voters = draw.draw(st.sampled_from([1, 254, 255, 256, 511]))
+    ranks = rng.integers(-1, size, (2, voters, size))
+    for unranked in ("below", "absent"):
+        above = (ranks[..., :, None] >= 0) & (ranks[..., :, None] < ranks[..., None, :])
+        if unranked == "below":
+            above |= (ranks[..., :, None] >= 0) & (ranks[..., None, :] < 0)
+        np.testing.assert_array_equal(ck.Batch(ranks).supports(unranked), above.sum(1))  # type: ignore[arg-type]
+        weights = rng.integers(1, 9, voters) / 4
+        expected = np.einsum("n,bnij->bij", weights, above)
+        np.testing.assert_array_equal(ck.Batch(ranks, weights).supports(unranked), expected)  # type: ignore[arg-type]
+
+
+def test_the_convention_on_the_unranked_reaches_every_rule_on_margins() -> None:
+    votes = ck.Rankings.from_orders({"ab": 2, "b": 3})
+    assert rules.copeland(votes).winners == ("b",)
+    assert rules.copeland(votes, unranked="absent").winners == ("a",)
+    assert rules.copeland.batch(votes.ranks[None], votes.weights, unranked="absent").tolist() == [[1, 0]]
+    with pytest.raises(ValueError, match="unranked: needed 'below'"):
+        rules.copeland(votes, unranked="last")
+    with pytest.raises(TypeError, match=r"unranked='absent' is about ballots; Margins hold none"):
+        rules.copeland(votes.to_margins(), unranked="absent")
 
 
 @pytest.mark.parametrize(
-    "ranks", [[[0, 1]], [[[0.0, 1.0]]], [[[0, -2]]], np.zeros((2, 0, 3), np.int64), [[["a", "b"]]]]
+    ("ranks", "message"),
+    [
+        (
+            [[0, 1]],
+            r"needed whole-number ranks\[profile, voter, alternative\].* got an array of int64 of shape \(1, 2\)",
+        ),
+        ([[[0.0, 1.0]]], "needed whole-number ranks"),
+        ([[[0, -2]]], "ranks must be whole numbers, 0 for best, -1 for unranked, got -2 in row 0"),
+        (np.zeros((2, 0, 3), np.int64), "needed whole-number ranks"),
+        ([[["a", "b"]]], "needed whole-number ranks"),
+    ],
 )
-def test_a_batch_of_something_else_is_refused(ranks: Any) -> None:
-    with pytest.raises(ValueError, match=r"borda.batch: needed whole-number ranks\[profile, voter, alternative\]"):
+def test_a_batch_of_something_else_is_refused(ranks: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         rules.borda.batch(ranks)
 
 

@@ -1,19 +1,71 @@
-"""Loops over ballots."""
+"""Loops over ballots ``ranks[b, n, m]`` (integers of any width, -1 unranked) with ``weights[n]``."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
 
-Ints = NDArray[np.int64]
+Ranks = NDArray[Any]
 Floats = NDArray[np.float64]
 
 
 @jit
-def margins(ranks: Ints, weights: Floats) -> Floats:
-    """Pairwise margins ``[b, m, m]`` of ranked ballots ``ranks[b, n, m]`` (-1 unranked) with ``weights[n]``."""
+def narrowed(given: NDArray[Any], out: NDArray[Any]) -> tuple[int, int]:
+    """Copy whole numbers into ``out``, a narrower type of the same shape in one dimension; the lowest and highest."""
+    low, high = given[0], given[0]
+    for i in range(given.size):
+        value = given[i]
+        low = min(low, value)
+        high = max(high, value)
+        out[i] = value
+    return low, high
+
+
+@jit
+def counts(ranks: Ranks, absent: bool) -> NDArray[np.int64]:
+    """How many ballots put a above b, ``[b, a, b]``; the unranked are below the ranked, or, ``absent``, not compared.
+
+    Each ballot is compared with itself eight bits at a time, so that a vector of the processor holds many pairs; the
+    eight-bit counts are emptied before they overflow.
+    """
+    batch, voters, size = ranks.shape
+    out = np.zeros((batch, size, size), np.int64)
+    few = np.zeros((size, size), np.uint8)
+    row = np.zeros(size, ranks.dtype)
+    for b in range(batch):
+        filled = 0
+        for v in range(voters):
+            for i in range(size):
+                row[i] = ranks[b, v, i]
+            for i in range(size):
+                mine = row[i]
+                if mine < 0:
+                    continue
+                for j in range(size):
+                    few[i, j] += np.uint8(mine < row[j])
+            if not absent:
+                for j in range(size):
+                    if row[j] < 0:
+                        for i in range(size):
+                            if row[i] >= 0:
+                                few[i, j] += np.uint8(1)
+            filled += 1
+            if filled == 255 or v == voters - 1:
+                for i in range(size):
+                    for j in range(size):
+                        out[b, i, j] += few[i, j]
+                        few[i, j] = 0
+                filled = 0
+    return out
+
+
+@jit
+def supports(ranks: Ranks, weights: Floats, absent: bool) -> Floats:
+    """The weight of the ballots that put a above b, ``[b, a, b]``."""
     batch, voters, size = ranks.shape
     out = np.zeros((batch, size, size))
     for b in range(batch):
@@ -25,54 +77,52 @@ def margins(ranks: Ints, weights: Floats) -> Floats:
                     continue
                 for j in range(size):
                     other = ranks[b, v, j]
-                    if other < 0 or mine < other:
+                    if mine < other or (other < 0 and not absent):
                         out[b, i, j] += weight
+    return out
+
+
+@jit
+def margins(support: Floats) -> Floats:
+    """Supports less their transpose; what rounding leaves of a tie between real weights is taken for a tie."""
+    batch, size, _ = support.shape
+    out = np.zeros((batch, size, size))
+    for b in range(batch):
         for i in range(size):
             for j in range(i):
-                margin = out[b, i, j] - out[b, j, i]
-                if abs(margin) <= 1e-12 * (out[b, i, j] + out[b, j, i]):
-                    margin = 0.0  # what rounding leaves of a tie between real weights
+                margin = support[b, i, j] - support[b, j, i]
+                if abs(margin) <= 1e-12 * (support[b, i, j] + support[b, j, i]):
+                    margin = 0.0
                 out[b, i, j] = margin
                 out[b, j, i] = 0.0 - margin
     return out
 
 
 @jit
-def positions(ranks: Ints, weights: Floats) -> tuple[Floats, Floats]:
-    """Plurality and Borda scores ``[b, m]``.
-
-    Alternatives tied for first share one vote. Borda gives a ranked alternative one point for each alternative below
-    it (the unranked are below every ranked one) and half a point for each one level with it.
-    """
+def first_places(ranks: Ranks, weights: Floats) -> Floats:
+    """The weight of the ballots with an alternative first, ``[b, m]``, shared by those tied for first."""
     batch, voters, size = ranks.shape
-    plurality = np.zeros((batch, size))
-    borda = np.zeros((batch, size))
+    out = np.zeros((batch, size))
     for b in range(batch):
         for v in range(voters):
             best = -1
             ties = 0
+            last = 0
             for i in range(size):
                 mine = ranks[b, v, i]
                 if mine >= 0 and (best < 0 or mine < best):
                     best = mine
                     ties = 1
+                    last = i
                 elif mine >= 0 and mine == best:
                     ties += 1
-            for i in range(size):
-                mine = ranks[b, v, i]
-                points = 0.0
-                for j in range(size):
-                    other = ranks[b, v, j]
-                    if i == j:
-                        continue
-                    if mine == other:
-                        points += 0.5
-                    elif mine >= 0 and (other < 0 or mine < other):
-                        points += 1.0
-                borda[b, i] += weights[v] * points
-                if mine >= 0 and mine == best:
-                    plurality[b, i] += weights[v] / ties
-    return plurality, borda
+            if ties == 1:
+                out[b, last] += weights[v]
+            elif ties > 1:
+                for i in range(size):
+                    if ranks[b, v, i] == best:
+                        out[b, i] += weights[v] / ties
+    return out
 
 
 @jit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit.kernels import voting
 from choicekit.profiles._columns import Floats, Label, frozen, matrix, names, numbers
+from choicekit.profiles._ranks import Unranked, narrow, supports
 
 Order = str | Sequence[Any]
 
@@ -68,23 +70,30 @@ class Rankings:
     (2, 3)
     """
 
-    ranks: NDArray[np.int64]
+    _ranks: NDArray[Any]
     weights: Floats
     alternatives: tuple[Label, ...]
 
     def __init__(
         self, ranks: ArrayLike, weights: ArrayLike | None = None, alternatives: Iterable[Label] | None = None
     ) -> None:
-        array = matrix("rankings", ranks, "voter, alternative")
-        bad = ~((array >= -1) & (array < 2**31) & (np.floor(array) == array))
-        if bad.any():
+        array = ranks if isinstance(ranks, np.ndarray) else matrix("rankings", ranks, "voter, alternative")
+        if array.ndim != 2 or 0 in array.shape:
             raise ValueError(
-                f"rankings: ranks must be whole numbers, 0 for best, -1 for unranked, got {array[bad][0]} in row "
-                f"{np.flatnonzero(bad.any(1))[0]}"
+                f"rankings: needed a non-empty array indexed [voter, alternative], got shape {array.shape}"
             )
-        whole = array.astype(np.int64)
         labels = names(alternatives, array.shape[1])
-        _fill(self, ranks=whole, weights=numbers("weights", weights, len(array)), alternatives=labels)
+        whole = narrow("rankings", array)
+        _fill(self, _ranks=whole, weights=numbers("weights", weights, len(array)), alternatives=labels)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """``ranks[n, m]``: 0 is best, equal numbers are tied, -1 is unranked.
+
+        >>> Rankings([[0, 1, -1]]).ranks.tolist()
+        [[0, 1, -1]]
+        """
+        return frozen(self._ranks.astype(np.int64))
 
     @classmethod
     def from_orders(
@@ -117,13 +126,33 @@ class Rankings:
                     ranks[row, column[label]] = rank
         return cls(ranks, None if counted is None else list(counted.values()), labels)
 
-    def to_margins(self) -> Margins:
-        """Pairwise margins: ranked beats unranked, and two unranked (or tied) alternatives count for neither.
+    def to_margins(self, unranked: Unranked = "below") -> Margins:
+        """Pairwise margins, where two unranked (or tied) alternatives count for neither.
+
+        ``unranked="below"``: ranked beats unranked; ``"absent"``: a ballot says nothing of what it does not rank.
 
         >>> Rankings.from_orders({"ab": 2, "b": 1}).to_margins().values.tolist()
         [[0.0, 1.0], [-1.0, 0.0]]
+        >>> Rankings.from_orders({"ab": 2, "b": 1}).to_margins("absent").values.tolist()
+        [[0.0, 2.0], [-2.0, 0.0]]
         """
-        return Margins(voting.margins(self.ranks[None], self.weights)[0], self.alternatives)
+        held = self._below if unranked == "below" else self._count(unranked)
+        return Margins(voting.margins(held[None])[0], self.alternatives)
+
+    def supports(self, unranked: Unranked = "below") -> Floats:
+        """The weight of the voters who put a above b, ``[a, b]``; ``unranked`` as in :meth:`to_margins`.
+
+        >>> Rankings.from_orders({"ab": 2, "ba": 1}).supports().tolist()
+        [[0.0, 2.0], [1.0, 0.0]]
+        """
+        return self._below if unranked == "below" else self._count(unranked)
+
+    @cached_property
+    def _below(self) -> Floats:
+        return self._count("below")
+
+    def _count(self, unranked: Unranked) -> Floats:
+        return frozen(supports(self._ranks[None], self.weights, unranked)[0])
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -192,11 +221,12 @@ class Utilities:
         >>> Utilities([[5, 5, float("nan"), 1]]).to_rankings().ranks.tolist()
         [[0, 0, -1, 1]]
         """
-        ranks = np.full(self.values.shape, -1)
-        for row, values in enumerate(self.values):
-            known = ~np.isnan(values)
-            distinct = np.unique(-values[known])
-            ranks[row, known] = np.searchsorted(distinct, -values[known])
+        order = np.argsort(-self.values, axis=1, kind="stable")  # no opinion comes last
+        descending = np.take_along_axis(self.values, order, axis=1)
+        level = np.cumsum(descending[:, 1:] < descending[:, :-1], axis=1, dtype=np.int64)
+        ranks = np.zeros(self.values.shape, np.int64)
+        np.put_along_axis(ranks, order[:, 1:], level, axis=1)
+        ranks[np.isnan(self.values)] = -1
         return Rankings(ranks, self.weights, self.alternatives)
 
     def to_margins(self) -> Margins:

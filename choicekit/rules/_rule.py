@@ -13,14 +13,14 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.profiles import Approvals, Comparisons, Margins, Rankings, Utilities
-from choicekit.profiles._columns import numbers
+from choicekit.outcomes import Lottery
+from choicekit.profiles import Approvals, Batch, Comparisons, Margins, Rankings, Utilities
+from choicekit.profiles._ranks import reading
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Profile: TypeAlias = Utilities | Rankings | Approvals | Comparisons | Margins
-#: Scores ``[b, m]`` of ballots ``ranks[b, n, m]`` with ``weights[n]``.
-Batch: TypeAlias = Callable[[Ints, Floats], Floats]
+#: Numbers ``[b, m]`` for a batch of profiles; keyword options are the rule's own.
+Kernel: TypeAlias = Callable[..., Floats]
 Outcome = TypeVar("Outcome")
 Arrow: TypeAlias = Callable[[Any], Any]
 
@@ -50,7 +50,7 @@ class Rule(Generic[Outcome]):
     """An aggregation rule: a function on a profile together with what it may see of one.
 
     Called on a profile it forgets down to ``needs`` and hands over to ``function``; keyword options are passed on.
-    ``kernel``, where there is one, scores a whole batch of profiles at once. Made by :func:`rule`.
+    ``kernel``, where there is one, answers a whole batch of profiles at once. Made by :func:`rule`.
 
     >>> from choicekit import rules
     >>> rules.copeland, rules.copeland.needs.__name__
@@ -59,7 +59,7 @@ class Rule(Generic[Outcome]):
 
     function: Callable[..., Outcome]
     needs: type
-    kernel: Batch | None = None
+    kernel: Kernel | None = None
 
     def __post_init__(self) -> None:
         # functools.update_wrapper sets attributes one by one, which a frozen class does not allow
@@ -81,43 +81,66 @@ class Rule(Generic[Outcome]):
     def __call__(self, profile: Profile, **options: Any) -> Outcome:
         """The outcome on one profile, of which what the rule may not see is forgotten first.
 
-        Raises ``TypeError`` for a profile that does not hold what the rule needs.
+        ``unranked`` says what a truncated ballot tells of an alternative it does not rank, in every rule on rankings
+        or margins alike: ``"below"`` (the default), that it is below every ranked one and level with the other
+        unranked; ``"absent"``, nothing. Raises ``TypeError`` for a profile that does not hold what the rule needs.
 
         >>> import choicekit as ck
         >>> from choicekit import rules
         >>> rules.borda(ck.Utilities([[0.9, 0.5, 0.1]], alternatives="abc")).scores.tolist()
         [2.0, 1.0, 0.0]
+        >>> rules.copeland(ck.Rankings.from_orders({"ab": 2, "b": 3}), unranked="absent").winners
+        ('a',)
         >>> rules.borda(ck.Comparisons(["a"], ["b"]))
         Traceback (most recent call last):
             ...
         TypeError: borda needs Rankings; Comparisons cannot be turned into them without inventing each voter's whole ...
         """
+        if self.needs is Margins and "unranked" in options:
+            profile = _counted(profile, options.pop("unranked"), _name(self.function))
         return self.function(forget(profile, self.needs, _name(self.function)), **options)
 
-    def batch(self, ranks: ArrayLike, weights: ArrayLike | None = None) -> Floats:
-        """Scores ``[b, m]`` of many profiles at once: ``ranks[b, n, m]`` (-1 unranked), ``weights[n]`` (default 1).
+    def batch(self, profiles: ArrayLike | Batch, weights: ArrayLike | None = None, **options: Any) -> Floats:
+        """What the rule says of each alternative in many profiles at once, ``[b, m]``.
 
-        Raises ``TypeError`` for a rule without a compiled kernel and ``ValueError`` for ranks that are not whole
-        numbers of at least -1 in three dimensions, and for weights that are negative, not finite or all zero.
+        That is its score, its probability in a lottery, or, in a set of winners, 1 or 0. ``profiles`` is a
+        :class:`~choicekit.Batch`, whose tallies the rules that see it share, or an array: ``ranks[b, n, m]`` (-1
+        unranked) for rules on rankings or margins, utilities or approvals ``[b, n, m]`` for rules on those, with
+        ``weights[n]`` (default 1). A rule without a compiled kernel is called on one profile after the other.
+
+        Raises ``TypeError`` for a batch that does not hold what the rule needs and ``ValueError`` for values or
+        weights that its profiles would refuse.
 
         >>> from choicekit import rules
         >>> rules.plurality.batch([[[0, 1], [1, 0]], [[0, 1], [0, 1]]], weights=[2, 1]).tolist()
         [[2.0, 1.0], [3.0, 0.0]]
         """
         name = _name(self.function)
-        if self.kernel is None:
-            raise TypeError(
-                f"{name} has no compiled kernel for batches; call it on one profile at a time, "
-                "or give it one with @rule(batch=...)"
-            )
-        array = np.asarray(ranks)
-        if array.ndim != 3 or 0 in array.shape[1:] or array.dtype.kind not in "iu" or (array.size and array.min() < -1):
-            raise ValueError(
-                f"{name}.batch: needed whole-number ranks[profile, voter, alternative] with -1 for unranked, "
-                f"got an array of {array.dtype} of shape {array.shape}; a single profile is ranks[None]"
-            )
-        whole = np.ascontiguousarray(array, dtype=np.int64)
-        return self.kernel(whole, numbers("weights", weights, array.shape[1]))
+        kind = Rankings if self.needs is Margins else self.needs
+        if kind is Comparisons:
+            raise TypeError(f"{name}.batch: {name} needs Comparisons, which have no batches; call it on one at a time")
+        if isinstance(profiles, Batch):
+            if weights is not None:
+                raise TypeError(f"{name}.batch: the Batch has weights of its own; give them to it")
+            many = profiles
+        else:
+            many = Batch(profiles, weights, kind=kind)
+        if self.kernel is not None and many.kind is kind:
+            return self.kernel(many, **options)
+        out = np.zeros((len(many), many.values.shape[2]))
+        for row in range(len(many)):
+            outcome: Any = self(many[row], **options)
+            out[row] = outcome.probabilities if isinstance(outcome, Lottery) else outcome.scores
+        return out
+
+
+def _counted(profile: Profile, unranked: Any, name: str) -> Margins:
+    """Margins under a convention on unranked alternatives."""
+    reading(unranked)
+    if isinstance(profile, Margins | Comparisons):
+        raise TypeError(f"{name}: unranked={unranked!r} is about ballots; {type(profile).__name__} hold none")
+    ballots: Rankings = forget(profile, Rankings, name)
+    return ballots.to_margins(unranked)
 
 
 @overload
@@ -125,17 +148,17 @@ def rule(function: Callable[..., Outcome], /) -> Rule[Outcome]: ...
 
 
 @overload
-def rule(*, batch: Batch) -> Callable[[Callable[..., Outcome]], Rule[Outcome]]: ...
+def rule(*, batch: Kernel) -> Callable[[Callable[..., Outcome]], Rule[Outcome]]: ...
 
 
-def rule(function: Callable[..., Any] | None = None, /, *, batch: Batch | None = None) -> Any:
+def rule(function: Callable[..., Any] | None = None, /, *, batch: Kernel | None = None) -> Any:
     """Make a function of a profile a rule that accepts every profile which holds what it needs.
 
     The annotation of the first parameter says what the rule may see: ``Utilities``, ``Rankings``, ``Approvals``,
     ``Comparisons`` or ``Margins``. A profile that holds more is forgotten down to it (utilities and approvals to
     rankings, all to margins); what would have to be invented is refused with a ``TypeError``. ``batch`` is a function
-    from ``ranks[b, n, m]`` and ``weights[n]`` to ``scores[b, m]``. Raises ``TypeError`` where the annotation is
-    missing or is no profile.
+    from a :class:`~choicekit.Batch` to ``scores[b, m]`` and takes the same options. Raises ``TypeError``
+    where the annotation is missing or is no profile.
 
     >>> import choicekit as ck
     >>> @rule

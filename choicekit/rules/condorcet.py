@@ -11,25 +11,31 @@ import numpy as np
 
 from choicekit.kernels import voting
 from choicekit.outcomes import TIE_TOLERANCE, Scores
-from choicekit.profiles import Margins
+from choicekit.profiles import Batch, Margins
 from choicekit.profiles._columns import frozen
-from choicekit.rules._rule import Batch, Floats, rule
+from choicekit.profiles._ranks import Unranked
+from choicekit.rules._rule import Floats, Kernel, rule
 
 
-def _on_ballots(score: Callable[[Floats], Floats]) -> Batch:
-    return lambda ranks, weights: score(voting.margins(ranks, weights))
+def on_margins(score: Callable[[Floats], Floats]) -> Kernel:
+    """The kernel of a rule on margins ``[b, m, m]`` that gives scores ``[b, m]``."""
+
+    def kernel(many: Batch, *, unranked: Unranked = "below") -> Floats:
+        return score(many.margins(unranked))
+
+    return kernel
 
 
-def _slack(margins: Floats) -> Floats:
+def slack(margins: Floats) -> Floats:
     """Margins no farther apart than this are equal: sums of weights such as 0.1 are exact only up to rounding."""
-    slack: Floats = TIE_TOLERANCE * np.abs(margins).max(axis=(-2, -1), keepdims=True)
-    return slack
+    found: Floats = TIE_TOLERANCE * np.abs(margins).max(axis=(-2, -1), keepdims=True)
+    return found
 
 
 def _copeland(margins: Floats) -> Floats:
-    slack = _slack(margins)
-    level: Floats = (np.abs(margins) <= slack).sum(-1) - 1.0
-    wins: Floats = (margins > slack).sum(-1) + 0.5 * level
+    least = slack(margins)
+    level: Floats = (np.abs(margins) <= least).sum(-1) - 1.0
+    wins: Floats = (margins > least).sum(-1) + 0.5 * level
     return wins
 
 
@@ -41,12 +47,12 @@ def _minimax(margins: Floats) -> Floats:
 
 def _schulze(margins: Floats) -> Floats:
     strength = voting.strongest_paths(margins)
-    stronger = np.swapaxes(strength, -1, -2) > strength + _slack(margins)
+    stronger = np.swapaxes(strength, -1, -2) > strength + slack(margins)
     scores: Floats = 0.0 - stronger.sum(-1)
     return scores
 
 
-@rule(batch=_on_ballots(_copeland))
+@rule(batch=on_margins(_copeland))
 def copeland(profile: Margins) -> Scores:
     """How many alternatives an alternative beats in majority comparisons, a tied comparison counting a half.
 
@@ -60,7 +66,7 @@ def copeland(profile: Margins) -> Scores:
     return Scores(profile.alternatives, frozen(_copeland(profile.values)))
 
 
-@rule(batch=_on_ballots(_minimax))
+@rule(batch=on_margins(_minimax))
 def minimax(profile: Margins) -> Scores:
     """Minus the largest margin by which an alternative is beaten; 0 for one that nothing beats.
 
@@ -75,7 +81,7 @@ def minimax(profile: Margins) -> Scores:
     return Scores(profile.alternatives, frozen(_minimax(profile.values)))
 
 
-@rule(batch=_on_ballots(_schulze))
+@rule(batch=on_margins(_schulze))
 def schulze(profile: Margins) -> Scores:
     """Minus the number of alternatives that have a stronger chain of majorities to an alternative than it has back.
 

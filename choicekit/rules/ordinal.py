@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from choicekit.kernels import voting
 from choicekit.outcomes import Scores
-from choicekit.profiles import Rankings
+from choicekit.profiles import Batch, Rankings
 from choicekit.profiles._columns import frozen
-from choicekit.rules._rule import Floats, Ints, rule
+from choicekit.rules._rule import Floats, rule
 
 
-def _plurality(ranks: Ints, weights: Floats) -> Floats:
-    return voting.positions(ranks, weights)[0]
+def _plurality(many: Batch) -> Floats:
+    return many.first_places()
 
 
-def _borda(ranks: Ints, weights: Floats) -> Floats:
-    return voting.positions(ranks, weights)[1]
+def _borda(many: Batch) -> Floats:
+    # above + level/2 = (all + above − below)/2
+    size = many.values.shape[2]
+    scores: Floats = 0.5 * (many.weights.sum() * (size - 1) + many.margins().sum(-1))
+    return scores
 
 
 @rule(batch=_plurality)
@@ -28,7 +30,7 @@ def plurality(profile: Rankings) -> Scores:
     >>> plurality(votes).scores.tolist(), plurality(votes).winners
     ([3.0, 2.0, 2.0], ('a',))
     """
-    return Scores(profile.alternatives, frozen(_plurality(profile.ranks[None], profile.weights)[0]))
+    return Scores(profile.alternatives, frozen(_plurality(Batch(profile.ranks[None], profile.weights))[0]))
 
 
 @rule(batch=_borda)
@@ -44,4 +46,4 @@ def borda(profile: Rankings) -> Scores:
     >>> borda(votes).scores.tolist()      # a: 3·2 + 2·0 + 2·1
     [8.0, 7.0, 6.0]
     """
-    return Scores(profile.alternatives, frozen(_borda(profile.ranks[None], profile.weights)[0]))
+    return Scores(profile.alternatives, frozen(_borda(Batch(profile.ranks[None], profile.weights))[0]))

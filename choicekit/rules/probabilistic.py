@@ -69,5 +69,5 @@ def random_dictatorship(profile: Rankings) -> Lottery:
             f"random_dictatorship: needed a first choice on every ballot, got {blank.size} ballots that rank nothing, "
             f"the first in row {blank[0]}; leave those ballots out"
         )
-    first = voting.positions(profile.ranks[None], profile.weights)[0][0]
+    first = voting.first_places(profile.ranks[None], profile.weights)[0]
     return Lottery(profile.alternatives, frozen(first / first.sum()))
