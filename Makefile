@@ -7,7 +7,7 @@ FILES  := pyproject.toml constraints.txt
 export CHOICEKIT_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-engines check docs bench clean
+.PHONY: help demo test test-slow test-engines test-peers check docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ demo: $(VENV)/.demo  ## audit a simulated population whose true gaps are known (
 	@$(BIN)/choicekit demo
 
 test: $(VENV)/.test  ## run the whole test suite, doctests and pages included
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not peers"
 
 test-slow: $(VENV)/.test  ## run the checks that take minutes
 	@$(BIN)/python -m pytest -m slow
@@ -24,15 +24,19 @@ test-slow: $(VENV)/.test  ## run the checks that take minutes
 test-engines: $(VENV)/.engines  ## run the same counts inside Dask, PySpark (which needs Java), Ibis, Ray and joblib
 	@$(BIN)/python -m pytest -m slow tests/test_engines.py
 
+test-peers: $(VENV)/.peers  ## run the same elections, committees and recognitions through other libraries
+	@$(BIN)/python -m pytest -m peers -W ignore
+
 check: $(VENV)/.test  ## ruff and strict mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 docs: $(VENV)/.test  ## remake the reference pages and execute every example
 	@$(BIN)/python docs/build.py && $(BIN)/python -m pytest -q docs README.md choicekit
 
-bench: $(VENV)/.bench  ## time ours beside the peers, and measure what intervals cover
+bench: $(VENV)/.bench $(VENV)/.peers  ## time ours beside the peers, and measure what intervals cover
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
 	@$(BIN)/python benchmarks/against.py bradley-terry
+	@$(BIN)/python benchmarks/against.py rules
 	@$(BIN)/python benchmarks/plackett_luce.py
 	@$(BIN)/python benchmarks/mixtures.py
 	@$(BIN)/python benchmarks/scale.py
@@ -54,6 +58,9 @@ $(VENV)/.test: $(FILES) | $(BIN)/python
 
 $(VENV)/.engines: $(FILES) | $(BIN)/python
 	@$(PIP) --editable '.[test,engines]' && touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(VENV)/.peers: $(FILES) | $(BIN)/python
+	@$(PIP) --editable '.[test,peers]' && touch $@ $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.bench: $(FILES) | $(BIN)/python
 	@$(PIP) --editable '.[test,bench]' && touch $@

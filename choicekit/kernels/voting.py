@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels._jit import jit
+from choicekit.kernels._jit import jit, jit_sums
 
 Ranks = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -25,60 +25,80 @@ def narrowed(given: NDArray[Any], out: NDArray[Any]) -> tuple[int, int]:
     return low, high
 
 
+#: Ballots a block: as many as eight bits can count.
+BLOCK = 224
+
+
 @jit
-def counts(ranks: Ranks, absent: bool) -> NDArray[np.int64]:
+def _block(ranks: Ranks, weights: Floats, b: int, start: int, block: Ranks, heavy: Floats) -> int:
+    """The next ballots turned into columns of unsigned numbers, where -1 is the largest; padded by empty ties."""
+    size = ranks.shape[2]
+    there = min(ranks.shape[1] - start, BLOCK)
+    for v in range(there):
+        heavy[v] = weights[start + v]
+        for i in range(size):
+            block[i, v] = ranks[b, start + v, i]
+    padded = (there + 31) // 32 * 32
+    for v in range(there, padded):
+        heavy[v] = 0.0
+        for i in range(size):
+            block[i, v] = 0
+    return padded
+
+
+@jit
+def counts(ranks: Ranks, weights: Floats, block: Ranks, top: int, absent: bool) -> NDArray[np.int64]:
     """How many ballots put a above b, ``[b, a, b]``; the unranked are below the ranked, or, ``absent``, not compared.
 
-    Each ballot is compared with itself eight bits at a time, so that a vector of the processor holds many pairs; the
-    eight-bit counts are emptied before they overflow.
+    ``block[m, BLOCK]`` of unsigned integers as wide as the ranks is for the kernel's own use, ``top`` is what -1 is in
+    them. A vector of the processor holds a pair's comparisons on many ballots, counted in eight bits each.
     """
     batch, voters, size = ranks.shape
     out = np.zeros((batch, size, size), np.int64)
-    few = np.zeros((size, size), np.uint8)
-    row = np.zeros(size, ranks.dtype)
+    heavy = np.zeros(BLOCK)
     for b in range(batch):
-        filled = 0
-        for v in range(voters):
+        for start in range(0, voters, BLOCK):
+            padded = _block(ranks, weights, b, start, block, heavy)
             for i in range(size):
-                row[i] = ranks[b, v, i]
-            for i in range(size):
-                mine = row[i]
-                if mine < 0:
-                    continue
-                for j in range(size):
-                    few[i, j] += np.uint8(mine < row[j])
-            if not absent:
-                for j in range(size):
-                    if row[j] < 0:
-                        for i in range(size):
-                            if row[i] >= 0:
-                                few[i, j] += np.uint8(1)
-            filled += 1
-            if filled == 255 or v == voters - 1:
-                for i in range(size):
-                    for j in range(size):
-                        out[b, i, j] += few[i, j]
-                        few[i, j] = 0
-                filled = 0
+                for j in range(i):
+                    above = np.uint8(0)
+                    below = np.uint8(0)
+                    if absent:
+                        for v in range(padded):
+                            first = block[i, v]
+                            second = block[j, v]
+                            above = np.uint8(above + np.uint8((first < second) & (second < top)))
+                            below = np.uint8(below + np.uint8((second < first) & (first < top)))
+                    else:
+                        for v in range(padded):
+                            above = np.uint8(above + np.uint8(block[i, v] < block[j, v]))
+                            below = np.uint8(below + np.uint8(block[j, v] < block[i, v]))
+                    out[b, i, j] += above
+                    out[b, j, i] += below
     return out
 
 
-@jit
-def supports(ranks: Ranks, weights: Floats, absent: bool) -> Floats:
-    """The weight of the ballots that put a above b, ``[b, a, b]``."""
+@jit_sums
+def supports(ranks: Ranks, weights: Floats, block: Ranks, top: int, absent: bool) -> Floats:
+    """The weight of the ballots that put a above b, ``[b, a, b]``; arguments as in :func:`counts`."""
     batch, voters, size = ranks.shape
     out = np.zeros((batch, size, size))
+    heavy = np.zeros(BLOCK)
     for b in range(batch):
-        for v in range(voters):
-            weight = weights[v]
+        for start in range(0, voters, BLOCK):
+            padded = _block(ranks, weights, b, start, block, heavy)
             for i in range(size):
-                mine = ranks[b, v, i]
-                if mine < 0:
-                    continue
-                for j in range(size):
-                    other = ranks[b, v, j]
-                    if mine < other or (other < 0 and not absent):
-                        out[b, i, j] += weight
+                for j in range(i):
+                    above = 0.0
+                    below = 0.0
+                    for v in range(padded):
+                        first = block[i, v]
+                        second = block[j, v]
+                        if not absent or (first < top and second < top):
+                            above += heavy[v] if first < second else 0.0
+                            below += heavy[v] if second < first else 0.0
+                    out[b, i, j] += above
+                    out[b, j, i] += below
     return out
 
 
@@ -98,30 +118,32 @@ def margins(support: Floats) -> Floats:
     return out
 
 
-@jit
-def first_places(ranks: Ranks, weights: Floats) -> Floats:
+@jit_sums
+def first_places(ranks: Ranks, weights: Floats, block: Ranks, top: int) -> Floats:
     """The weight of the ballots with an alternative first, ``[b, m]``, shared by those tied for first."""
     batch, voters, size = ranks.shape
     out = np.zeros((batch, size))
+    heavy = np.zeros(BLOCK)
+    best = np.zeros(BLOCK, block.dtype)
+    level = np.zeros(BLOCK, np.int32)
     for b in range(batch):
-        for v in range(voters):
-            best = -1
-            ties = 0
-            last = 0
+        for start in range(0, voters, BLOCK):
+            padded = _block(ranks, weights, b, start, block, heavy)
+            best[:padded] = block[0, :padded]
+            for i in range(1, size):
+                for v in range(padded):
+                    best[v] = min(best[v], block[i, v])
+            level[:padded] = 0
             for i in range(size):
-                mine = ranks[b, v, i]
-                if mine >= 0 and (best < 0 or mine < best):
-                    best = mine
-                    ties = 1
-                    last = i
-                elif mine >= 0 and mine == best:
-                    ties += 1
-            if ties == 1:
-                out[b, last] += weights[v]
-            elif ties > 1:
-                for i in range(size):
-                    if ranks[b, v, i] == best:
-                        out[b, i] += weights[v] / ties
+                for v in range(padded):
+                    level[v] += block[i, v] == best[v]
+            for v in range(padded):
+                heavy[v] = 0.0 if best[v] == top else heavy[v] / level[v]
+            for i in range(size):
+                share = 0.0
+                for v in range(padded):
+                    share += heavy[v] if block[i, v] == best[v] else 0.0
+                out[b, i] += share
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from choicekit.kernels import voting
 from choicekit.profiles._columns import Floats, frozen
@@ -55,10 +55,22 @@ def _refuse(name: str, given: NDArray[Any], wrong: NDArray[np.bool_]) -> None:
 def supports(ranks: Ranks, weights: Floats, unranked: Unranked) -> Floats:
     """The weight putting a above b, ``[b, a, b]``; whole numbers are counted as such."""
     absent = reading(unranked) == "absent"
-    if len(weights) and (weights == weights[0]).all():
-        counted: Floats = weights[0] * voting.counts(ranks, absent)
+    block, top = _columns(ranks)
+    if (weights == weights[0]).all():
+        counted: Floats = weights[0] * voting.counts(ranks, weights, block, top, absent)
         return counted
-    return voting.supports(ranks, weights, absent)
+    return voting.supports(ranks, weights, block, top, absent)
+
+
+def first_places(ranks: Ranks, weights: Floats) -> Floats:
+    """The weight of the ballots that put an alternative first, ``[b, m]``, shared by those tied for first."""
+    return voting.first_places(ranks, weights, *_columns(ranks))
+
+
+def _columns(ranks: Ranks) -> tuple[Ranks, int]:
+    """Room for a block of ballots as unsigned columns, and what -1 becomes in it."""
+    unsigned = np.dtype(f"u{ranks.dtype.itemsize}")
+    return np.empty((ranks.shape[2], voting.BLOCK), unsigned), int(np.iinfo(unsigned).max)
 
 
 def reading(unranked: Unranked) -> Unranked:
@@ -74,11 +86,3 @@ def reading(unranked: Unranked) -> Unranked:
             f"unranked: needed 'below' (below every ranked alternative) or 'absent' (not compared), got {unranked!r}"
         )
     return unranked
-
-
-def integers(ranks: ArrayLike) -> NDArray[Any]:
-    """An array of numbers, as it came."""
-    try:
-        return np.asarray(ranks)
-    except ValueError:
-        raise ValueError("ranks: needed rows of equal length, indexed [..., voter, alternative]") from None

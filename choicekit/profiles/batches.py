@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit.kernels import voting
 from choicekit.profiles._columns import Floats, frozen, numbers
-from choicekit.profiles._ranks import Unranked, narrow, supports
+from choicekit.profiles._ranks import Unranked, first_places, narrow, supports
 from choicekit.profiles.ballots import Approvals, Rankings, Utilities
 
 Ballots: TypeAlias = Rankings | Utilities | Approvals
@@ -93,7 +93,7 @@ class Batch:
         >>> Batch([[[0, 0, 1], [0, 1, -1]]]).first_places().tolist()
         [[1.5, 0.5, 0.0]]
         """
-        return self._tally("first", "", lambda: voting.first_places(self.values, self.weights))
+        return self._tally("first", "", lambda: first_places(self.values, self.weights))
 
     def _tally(self, name: str, unranked: str, count: Any) -> Floats:
         if self.kind is not Rankings:
