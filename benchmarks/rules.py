@@ -88,7 +88,7 @@ def four() -> None:
 
     def all_four() -> None:
         many = ck.Batch(ranks)
-        for rule in (rules.plurality, rules.borda, rules.copeland, rules.condorcet):
+        for rule in (rules.plurality, rules.borda, rules.copeland, rules.condorcet_or_all):
             rule.batch(many)
 
     def tallies() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,3 +22,14 @@ def components(source: Ints, target: Ints, size: int, *, strong: bool) -> tuple[
     graph = csr_array((np.ones(len(source), np.int8), (source, target)), shape=(size, size))
     count, label = connected_components(graph, connection="strong" if strong else "weak")
     return int(count), label.astype(np.int64)
+
+
+def sparse(rows: Ints, columns: Ints, values: NDArray[np.float64], shape: tuple[int, int]) -> Any:
+    """A sparse matrix of the entries given, those of the same place added up.
+
+    >>> sparse(np.array([0, 0]), np.array([1, 1]), np.array([1.0, 2.0]), (1, 2)).toarray().tolist()
+    [[0.0, 3.0]]
+    """
+    from scipy.sparse import csr_array
+
+    return csr_array((values, (rows, columns)), shape=shape)

@@ -320,3 +320,28 @@ def no_finite_estimate(components: tuple[tuple[Label, ...], ...], ways_out: str)
         f"components, between which wins go one way only or not at all: {shown}{more}. Ways out: {ways_out}",
         components,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Seating(Round):
+    """One round of a rule that fills seats: who was left, their scores, who went out, and who was elected.
+
+    >>> Seating(("a", "b"), np.array([2.0, 1.0]), (), ("a",)).elected
+    ('a',)
+    """
+
+    elected: Labels = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SampledLottery(Lottery):
+    """A lottery estimated by independent draws.
+
+    ``standard_errors[m]`` are those of the probabilities, each a mean over ``draws``; 0 where no draw differed.
+
+    >>> SampledLottery(("x", "y"), np.array([0.5, 0.5]), standard_errors=np.array([0.05, 0.05]), draws=100).draws
+    100
+    """
+
+    standard_errors: Floats
+    draws: int

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import choicekit as ck
 from choicekit import rules, solvers
 from choicekit.outcomes import Lottery, Scores
-from choicekit.rules import probabilistic
+from choicekit.rules import _games
 
 CYCLE = ck.Rankings.from_orders({"abc": 3, "bca": 2, "cab": 2})
 UTILITIES = ck.Utilities([[2, 1, 0], [0, 1, 2]])
@@ -381,14 +381,18 @@ def test_blank_ballots_have_no_dictator() -> None:
 
 
 def test_a_lottery_that_loses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probabilistic, "linear_program", lambda *_, **__: np.array([0.0, 1.0, 0.0, 0.0]))
-    with pytest.raises(RuntimeError, match=r"needed pᵀM ≥ −1e-07 · max\|M\|, the solver's answer has -6.0e-01"):
-        rules.maximal_lottery(ck.Margins([[0, 3, -1], [-3, 0, 5], [1, -5, 0]]))
+    monkeypatch.setattr(_games, "linear_program", lambda *_, **__: np.array([0.0, 0.0, 1.0]))
+    with pytest.raises(
+        RuntimeError, match=r"leaves open which alternatives some maximal lottery chooses \(off by [12].0e"
+    ):
+        rules.maximal_lottery(ck.Margins([[0, 0, 3], [0, 0, 1], [-3, -1, 0]]))
 
 
 def test_tiny_negative_probabilities_are_tidied(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probabilistic, "linear_program", lambda *_, **__: np.array([2.0, -1e-12, 0.0]))
-    assert rules.maximal_lottery(ck.Margins([[0, 1], [-1, 0]])).probabilities.tolist() == [1, 0]
+    monkeypatch.setattr(_games, "linear_program", lambda *_, **__: np.array([2.0, 2.0, -1e-12]))
+    tied = rules.maximal_lottery(ck.Margins([[0, 0, 3], [0, 0, 1], [-3, -1, 0]]))
+    np.testing.assert_allclose(tied.probabilities, [0.5, 0.5, 0], atol=1e-12)
+    assert tied.probabilities[2] == 0
 
 
 def test_an_infeasible_program_says_so() -> None:

@@ -155,10 +155,14 @@ def strongest_paths(margin: Floats) -> Floats:
     for b in range(batch):
         for k in range(size):
             for i in range(size):
-                if i == k:
+                first = out[b, i, k]
+                if i == k or first <= 0.0:
                     continue
-                for j in range(size):
-                    if j != i and j != k:
-                        through = min(out[b, i, k], out[b, k, j])
-                        out[b, i, j] = max(out[b, i, j], through)
+                for j in range(size):  # no test inside, so that a vector of the processor holds many j
+                    second = out[b, k, j]
+                    through = first if first < second else second
+                    held = out[b, i, j]
+                    out[b, i, j] = through if through > held else held
+        for i in range(size):
+            out[b, i, i] = 0.0
     return out

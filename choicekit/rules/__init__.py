@@ -2,27 +2,170 @@
 
 from choicekit.rules._rule import Rule, rule
 from choicekit.rules._ties import break_ties, fixed_order, parallel_universes, seeded_lottery
-from choicekit.rules.cardinal import approval, egalitarian, nash, utilitarian
-from choicekit.rules.condorcet import copeland, minimax, schulze
-from choicekit.rules.ordinal import borda, plurality
-from choicekit.rules.probabilistic import maximal_lottery, random_dictatorship
+from choicekit.rules.cardinal import (
+    approval,
+    egalitarian,
+    generalised_gini,
+    leximin,
+    nash,
+    ordered_average,
+    power_mean,
+    quantile,
+    relative_utilitarian,
+    utilitarian,
+)
+from choicekit.rules.comparing import compare
+from choicekit.rules.condorcet import (
+    black,
+    condorcet_loser,
+    condorcet_or_all,
+    copeland,
+    llull,
+    minimax,
+    minimax_opposition,
+    minimax_winning_votes,
+    schulze,
+    schulze_winning_votes,
+    weak_condorcet_winners,
+)
+from choicekit.rules.defeats import ranked_pairs, river, simple_stable_voting, split_cycle, stable_voting
+from choicekit.rules.distances import dodgson, young
+from choicekit.rules.elimination import baldwin, benham, coombs, instant_runoff, nanson, smith_irv, tideman_alternative
+from choicekit.rules.grades import (
+    central_judgement,
+    majority_judgement,
+    median_grade,
+    range_voting,
+    star,
+    typical_judgement,
+    usual_judgement,
+)
+from choicekit.rules.medians import kemeny, slater
+from choicekit.rules.multiwinner import (
+    approval_chamberlin_courant,
+    approval_committee,
+    chamberlin_courant,
+    monroe,
+    proportional_approval,
+    satisfaction_approval,
+    sequential_proportional_approval,
+)
+from choicekit.rules.phragmen import leximax_phragmen, sequential_phragmen
+from choicekit.rules.positional import borda, dowdall, k_approval, plurality, positional, veto
+from choicekit.rules.probabilistic import (
+    maximal_lottery,
+    population_proportional,
+    proportional_borda,
+    proportional_copeland,
+    random_dictatorship,
+    random_serial_dictatorship,
+    sampled_serial_dictatorship,
+)
+from choicekit.rules.representation import (
+    core,
+    extended_justified_representation,
+    extended_justified_representation_plus,
+    justified_representation,
+    local_stability,
+    proportional_justified_representation,
+)
+from choicekit.rules.robustness import margin_of_victory
+from choicekit.rules.runoffs import bucklin, two_round_runoff
+from choicekit.rules.shares import equal_shares, equal_shares_budget, greedy_budget
+from choicekit.rules.tournaments import banks, bipartisan_set, essential_set, schwartz, smith, uncovered_set
+from choicekit.rules.transfers import single_transferable_vote
 
 __all__ = [
     "Rule",
     "approval",
+    "approval_chamberlin_courant",
+    "approval_committee",
+    "baldwin",
+    "banks",
+    "benham",
+    "bipartisan_set",
+    "black",
     "borda",
     "break_ties",
+    "bucklin",
+    "central_judgement",
+    "chamberlin_courant",
+    "compare",
+    "condorcet_loser",
+    "condorcet_or_all",
+    "coombs",
     "copeland",
+    "core",
+    "dodgson",
+    "dowdall",
     "egalitarian",
+    "equal_shares",
+    "equal_shares_budget",
+    "essential_set",
+    "extended_justified_representation",
+    "extended_justified_representation_plus",
     "fixed_order",
+    "generalised_gini",
+    "greedy_budget",
+    "instant_runoff",
+    "justified_representation",
+    "k_approval",
+    "kemeny",
+    "leximax_phragmen",
+    "leximin",
+    "llull",
+    "local_stability",
+    "majority_judgement",
+    "margin_of_victory",
     "maximal_lottery",
+    "median_grade",
     "minimax",
+    "minimax_opposition",
+    "minimax_winning_votes",
+    "monroe",
+    "nanson",
     "nash",
+    "ordered_average",
     "parallel_universes",
     "plurality",
+    "population_proportional",
+    "positional",
+    "power_mean",
+    "proportional_approval",
+    "proportional_borda",
+    "proportional_copeland",
+    "proportional_justified_representation",
+    "quantile",
     "random_dictatorship",
+    "random_serial_dictatorship",
+    "range_voting",
+    "ranked_pairs",
+    "relative_utilitarian",
+    "river",
     "rule",
+    "sampled_serial_dictatorship",
+    "satisfaction_approval",
     "schulze",
+    "schulze_winning_votes",
+    "schwartz",
     "seeded_lottery",
+    "sequential_phragmen",
+    "sequential_proportional_approval",
+    "simple_stable_voting",
+    "single_transferable_vote",
+    "slater",
+    "smith",
+    "smith_irv",
+    "split_cycle",
+    "stable_voting",
+    "star",
+    "tideman_alternative",
+    "two_round_runoff",
+    "typical_judgement",
+    "uncovered_set",
+    "usual_judgement",
     "utilitarian",
+    "veto",
+    "weak_condorcet_winners",
+    "young",
 ]
