@@ -345,3 +345,51 @@ class SampledLottery(Lottery):
 
     standard_errors: Floats
     draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class LinearOrder:
+    """An order of the alternatives by rewards that are linear in their features.
+
+    ``direction[d]`` is θ, ``scores[m]`` are the rewards ⟨θ, features of a⟩, and ``levels`` are the alternatives from
+    the highest reward down, those of equal reward together. ``ties`` says how ties on the way were broken (``None``:
+    there was nothing to break), ``notes`` what a reader must know about how the answer was found.
+
+    >>> found = LinearOrder(("a", "b", "c"), (("b",), ("a", "c")), np.array([1.0]), np.array([1.0, 2.0, 1.0]))
+    >>> found.order, found.winners, found.feasible
+    (('b', 'a', 'c'), ('b',), False)
+    """
+
+    alternatives: Labels
+    levels: tuple[Labels, ...]
+    direction: Floats
+    scores: Floats
+    ties: TieBreak | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> Labels:
+        """All alternatives, best first, those of equal reward in the order of ``alternatives``.
+
+        >>> LinearOrder(("a", "b"), (("b",), ("a",)), np.array([1.0]), np.array([1.0, 2.0])).order
+        ('b', 'a')
+        """
+        return tuple(label for level in self.levels for label in level)
+
+    @property
+    def winners(self) -> Labels:
+        """The alternatives of the highest reward.
+
+        >>> LinearOrder(("a", "b"), (("a", "b"),), np.array([0.0]), np.array([0.0, 0.0])).winners
+        ('a', 'b')
+        """
+        return self.levels[0]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the direction puts no two alternatives level, so that it induces one strict order.
+
+        >>> LinearOrder(("a", "b"), (("b",), ("a",)), np.array([1.0]), np.array([1.0, 2.0])).feasible
+        True
+        """
+        return len(self.levels) == len(self.alternatives)

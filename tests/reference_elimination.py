@@ -144,7 +144,9 @@ def winners(left: Left, losers: Losers, how: str, order: Sequence[int] = ()) -> 
     return follow(left)
 
 
-def losers_of(rule: str, ballots: Ballots, weights: Sequence[float], unranked: str, overvotes: str = "shared") -> Losers:
+def losers_of(
+    rule: str, ballots: Ballots, weights: Sequence[float], unranked: str, overvotes: str = "shared"
+) -> Losers:
     """Who goes out of those left."""
     margin = margins(ballots, weights, unranked)
     everyone = frozenset(range(len(ballots[0])))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterable
 from itertools import combinations, permutations, product
 from typing import Any
@@ -12,23 +14,25 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from strategies import strict_ballots
+from strategies import ballots, strict_ballots
 
 import choicekit as ck
+from choicekit import rules
 from choicekit.outcomes import Lottery, Scores, Winners
-from choicekit.rules import cardinal, condorcet, fixed_order, grades, positional, probabilistic
+from choicekit.rules import cardinal, condorcet, fixed_order, grades, probabilistic, robustness
 from choicekit.rules.comparing import Contest, Verdict, compare
 from choicekit.rules.elimination import instant_runoff
+from choicekit.rules.positional import borda, dowdall, k_approval, plurality, positional, veto
 from choicekit.rules.robustness import Robustness, bootstrap, margin_of_victory, taken_apart, winners_of
 
 CAPITAL = ck.Rankings.from_orders({"MNCK": 42, "NCKM": 26, "CKNM": 15, "KCNM": 17})
 POSITIONAL: dict[str, Callable[..., Any]] = {
-    "plurality": positional.plurality,
-    "veto": positional.veto,
-    "borda": positional.borda,
-    "2-approval": functools.partial(positional.k_approval, k=2),
-    "dowdall": positional.dowdall,
-    "odd points": functools.partial(positional.positional, points=[2, 3, 0]),
+    "plurality": plurality,
+    "veto": veto,
+    "borda": borda,
+    "2-approval": functools.partial(k_approval, k=2),
+    "dowdall": dowdall,
+    "odd points": functools.partial(positional, points=[2, 3, 0]),
 }
 CONDORCET = {
     "copeland": condorcet.copeland,
@@ -38,10 +42,10 @@ CONDORCET = {
 
 
 def fewest_by_trial(
-    rows: list[tuple[int, ...]], ballots: Iterable[tuple[int, ...]], winners: Callable[[Any], Any]
+    rows: list[tuple[int, ...]], allowed: Iterable[tuple[int, ...]], winners: Callable[[Any], Any]
 ) -> int | None:
     """The smallest number of voters whose ballots can be changed so that the winners change."""
-    possible = list(ballots)
+    possible = list(allowed)
     expected = winners(rows)
     for voters in range(1, len(rows) + 1):
         for who in combinations(range(len(rows)), voters):
@@ -103,12 +107,12 @@ def test_positional_margins_are_exact_on_any_ballots(name: str, rows: list[tuple
 
 
 @settings(max_examples=40)
-@given(rows=SETS.flatmap(lambda ballots: st.lists(st.sampled_from(ballots), min_size=1, max_size=5)))
+@given(rows=SETS.flatmap(lambda sets: st.lists(st.sampled_from(sets), min_size=1, max_size=5)))
 def test_approval_margins_are_exact(rows: list[tuple[int, ...]]) -> None:
     found = margin_of_victory(ck.Approvals(rows), cardinal.approval)
-    ballots = list(product((0, 1), repeat=len(rows[0])))
+    sets = list(product((0, 1), repeat=len(rows[0])))
     assert found.kind == "exact"
-    assert found.voters == fewest_by_trial(rows, ballots, remembered(cardinal.approval, ck.Approvals))
+    assert found.voters == fewest_by_trial(rows, sets, remembered(cardinal.approval, ck.Approvals))
 
 
 @pytest.mark.parametrize("name", CONDORCET)
@@ -129,6 +133,27 @@ def test_margins_of_condorcet_winners_are_bounds(name: str, rows: list[tuple[int
         assert found.voters <= truth <= found.at_most
 
 
+def every_rule() -> dict[str, rules.Rule[Any]]:
+    """All rules of all rooms, by their names."""
+    found = {}
+    for info in pkgutil.iter_modules(rules.__path__):
+        for value in vars(importlib.import_module(f"choicekit.rules.{info.name}")).values():
+            if isinstance(value, rules.Rule):
+                found[value.function.__name__] = value
+    return found
+
+
+@settings(max_examples=40)
+@given(ballots(voters=7, alternatives=4))
+def test_the_rules_taken_for_condorcets_are(profile: ck.Rankings) -> None:
+    winner = profile.to_margins().condorcet_winner
+    assume(winner is not None)
+    known = every_rule()
+    assert known.keys() >= robustness._CONDORCET | robustness._POSITIONAL
+    for name in robustness._CONDORCET:
+        assert known[name](profile).winners == (winner,), name
+
+
 @given(strict_ballots(voters=7, alternatives=4, least=2), st.sampled_from(sorted(POSITIONAL)), st.integers(2, 9))
 def test_weights_are_voters(profile: ck.Rankings, name: str, times: int) -> None:
     if name == "odd points" and len(profile.alternatives) != 3:
@@ -140,23 +165,23 @@ def test_weights_are_voters(profile: ck.Rankings, name: str, times: int) -> None
 
 def test_margins_by_hand() -> None:
     # plurality 42 : 26, each going over takes 1 and gives 1; Borda 194 : 173, gains of 4 from those who put N above C
-    assert margin_of_victory(CAPITAL, positional.plurality).voters == 8
-    assert margin_of_victory(CAPITAL, positional.borda).voters == 6
+    assert margin_of_victory(CAPITAL, plurality).voters == 8
+    assert margin_of_victory(CAPITAL, borda).voters == 6
     assert margin_of_victory(CAPITAL, condorcet.schulze) == Robustness("exact", voters=8, of=100)
     large = ck.Rankings.from_orders({"ab": 3e9, "ba": 1e9})
-    assert margin_of_victory(large, positional.plurality).voters == pytest.approx(1e9, abs=5)
+    assert margin_of_victory(large, plurality).voters == pytest.approx(1e9, abs=5)
 
 
 def test_utilities_are_seen_as_the_rankings_they_hold() -> None:
     profile = ck.Utilities(-CAPITAL.ranks, CAPITAL.weights, CAPITAL.alternatives)
-    assert margin_of_victory(profile, positional.borda) == margin_of_victory(CAPITAL, positional.borda)
+    assert margin_of_victory(profile, borda) == margin_of_victory(CAPITAL, borda)
     assert margin_of_victory(profile, condorcet.copeland) == margin_of_victory(CAPITAL, condorcet.copeland)
 
 
 def test_nothing_changes_where_nothing_can() -> None:
-    alone = margin_of_victory(ck.Rankings([[0], [0]]), positional.borda)
+    alone = margin_of_victory(ck.Rankings([[0], [0]]), borda)
     assert (alone.kind, alone.voters, str(alone)) == ("exact", None, "exact: no change of ballots")
-    same = margin_of_victory(CAPITAL, functools.partial(positional.positional, points=[1, 1, 1, 1]))
+    same = margin_of_victory(CAPITAL, functools.partial(positional, points=[1, 1, 1, 1]))
     assert same.voters is None
     assert same.kind == "exact"
 
@@ -164,21 +189,22 @@ def test_nothing_changes_where_nothing_can() -> None:
 def test_approvals_under_a_rule_on_rankings_are_bounded_without_trial() -> None:
     votes = ck.Approvals([[1, 0], [1, 0], [1, 0], [0, 1]], alternatives="ab")
     assert margin_of_victory(votes, condorcet.copeland) == Robustness("at least", voters=1, of=4)
-    assert margin_of_victory(votes, positional.borda, rng=0).kind == "bootstrap"
+    assert margin_of_victory(votes, borda, rng=0).kind == "bootstrap"
 
 
 def test_a_rule_by_another_name_or_with_other_options_is_resampled() -> None:
-    def borda(profile: ck.Rankings) -> Any:
-        return positional.borda(profile)
+    def same(profile: ck.Rankings) -> Any:
+        return borda(profile)
 
-    assert margin_of_victory(CAPITAL, borda, rng=0).kind == "bootstrap"
-    assert margin_of_victory(CAPITAL, ck.rules.rule(_like_plurality), rng=0).kind == "bootstrap"
-    absent = functools.partial(positional.borda, unranked="absent")
+    same.__name__ = "borda"
+    assert margin_of_victory(CAPITAL, same, rng=0).kind == "bootstrap"
+    assert margin_of_victory(CAPITAL, rules.rule(_like_plurality), rng=0).kind == "bootstrap"
+    absent = functools.partial(borda, unranked="absent")
     assert margin_of_victory(CAPITAL, absent, rng=0).kind == "bootstrap"
 
 
 def _like_plurality(profile: ck.Rankings) -> Any:
-    return positional.plurality(profile)
+    return plurality(profile)
 
 
 def test_resamples_tell_the_firm_from_the_close() -> None:
@@ -196,7 +222,7 @@ def test_resamples_tell_the_firm_from_the_close() -> None:
 def test_resamples_are_of_the_right_size_and_share() -> None:
     # the only voter for b is drawn with probability 1 − (3/4)⁴ at least once, twice or more makes a tie or more
     votes = ck.Rankings.from_orders({"ab": 3, "ba": 1})
-    found = bootstrap(votes, [(positional.plurality, ("a",))], 4000, np.random.default_rng(0), 0.95)[0]
+    found = bootstrap(votes, [(plurality, ("a",))], 4000, np.random.default_rng(0), 0.95)[0]
     assert found.share == pytest.approx((3**4 + 4 * 3**3) / 4**4, abs=0.03)
     assert found.of == 4
     # the middle of Wilson's interval, by his formula
@@ -208,7 +234,7 @@ def test_resamples_are_of_the_right_size_and_share() -> None:
 
 def test_real_weights_count_as_kish_says() -> None:
     votes = ck.Rankings.from_orders({"ab": 0.5, "ba": 0.25})
-    found = margin_of_victory(votes, positional.plurality, rng=0)
+    found = margin_of_victory(votes, plurality, rng=0)
     assert (found.kind, found.of) == ("bootstrap", round(0.75**2 / (0.25 + 0.0625)))
 
 
@@ -247,9 +273,9 @@ def test_what_holds_no_ballots_is_unknown() -> None:
 )
 def test_bad_numbers_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        margin_of_victory(CAPITAL, positional.borda, **options)
+        margin_of_victory(CAPITAL, borda, **options)
     with pytest.raises(ValueError, match=said):
-        compare(CAPITAL, [positional.borda], **options)
+        compare(CAPITAL, [borda], **options)
 
 
 def test_an_outcome_without_winners_is_refused() -> None:
@@ -258,8 +284,8 @@ def test_an_outcome_without_winners_is_refused() -> None:
 
 
 def test_partials_in_partials() -> None:
-    inner = functools.partial(positional.k_approval, k=2)
-    assert taken_apart(functools.partial(inner, k=3)) == (positional.k_approval, {"k": 3})
+    inner = functools.partial(k_approval, k=2)
+    assert taken_apart(functools.partial(inner, k=3)) == (k_approval, {"k": 3})
 
 
 # --- Side by side -------------------------------------------------------------------------------------------------
@@ -269,12 +295,12 @@ def test_a_table_of_many_rules() -> None:
     contest = compare(
         CAPITAL,
         [
-            positional.plurality,
-            functools.partial(positional.k_approval, k=2),
+            plurality,
+            functools.partial(k_approval, k=2),
             instant_runoff,
             condorcet.schulze,
             cardinal.utilitarian,
-            lambda profile: positional.borda(profile),
+            lambda profile: borda(profile),
             probabilistic.random_dictatorship,
         ],
         rng=0,
@@ -303,9 +329,9 @@ def test_a_table_of_many_rules() -> None:
 
 
 def test_what_compare_finds_is_what_each_rule_says() -> None:
-    rules = [positional.borda, instant_runoff, condorcet.copeland, probabilistic.maximal_lottery]
-    contest = compare(CAPITAL, rules, rng=7)
-    for rule, verdict in zip(rules, contest.verdicts, strict=True):
+    several = [borda, instant_runoff, condorcet.copeland, probabilistic.maximal_lottery]
+    contest = compare(CAPITAL, several, rng=7)
+    for rule, verdict in zip(several, contest.verdicts, strict=True):
         outcome = rule(CAPITAL)
         assert verdict.winners == outcome.winners
         assert type(verdict.outcome) is type(outcome)
@@ -314,9 +340,7 @@ def test_what_compare_finds_is_what_each_rule_says() -> None:
 
 def test_every_kind_of_profile() -> None:
     utilities = ck.Utilities([[3, 1, 0], [0, 2, 3], [0, 2, 3]], alternatives="abc")
-    contest = compare(
-        utilities, [cardinal.nash, grades.star, positional.borda, cardinal.approval], rng=0, replicates=20
-    )
+    contest = compare(utilities, [cardinal.nash, grades.star, borda, cardinal.approval], rng=0, replicates=20)
     assert [verdict.refusal is None for verdict in contest.verdicts] == [True, True, True, False]
     approvals = ck.Approvals([[1, 0], [1, 1]], alternatives="ab")
     assert compare(approvals, [cardinal.approval, condorcet.copeland]).groups == {("a",): ("approval", "copeland")}
@@ -324,13 +348,13 @@ def test_every_kind_of_profile() -> None:
     text = str(compare(margins, [condorcet.copeland, condorcet.schulze]))
     assert text.splitlines()[-1] == "All agree on N."
     assert "unknown: Margins hold no ballots" in text
-    assert str(compare(margins, [positional.borda])).splitlines()[-1] == "No rule speaks."
+    assert str(compare(margins, [borda])).splitlines()[-1] == "No rule speaks."
 
 
 def test_names() -> None:
-    twice = compare(CAPITAL, [positional.borda, positional.borda])
+    twice = compare(CAPITAL, [borda, borda])
     assert [verdict.rule for verdict in twice.verdicts] == ["borda", "borda (2)"]
-    named = compare(CAPITAL, {"mine": lambda profile: positional.veto(profile)}, replicates=0)
+    named = compare(CAPITAL, {"mine": lambda profile: veto(profile)}, replicates=0)
     assert named.verdicts[0].rule == "mine"
     assert str(named.verdicts[0].robustness) == "unknown: no resamples were asked for"
     tied = compare(CAPITAL, [functools.partial(instant_runoff, ties=fixed_order("CKMN"))], replicates=5, rng=0)
@@ -338,21 +362,21 @@ def test_names() -> None:
 
 
 def test_a_tie_is_shown_as_one() -> None:
-    contest = compare(ck.Rankings.from_orders(["ab", "ba"]), [positional.plurality])
+    contest = compare(ck.Rankings.from_orders(["ab", "ba"]), [plurality])
     assert contest.verdicts[0].robustness == Robustness("exact", voters=1, of=2)
     assert "a, b" in str(contest)
 
 
 def test_many_labels_are_cut_short() -> None:
-    contest = compare(ck.Rankings(np.zeros((1, 9), int)), [positional.plurality])
+    contest = compare(ck.Rankings(np.zeros((1, 9), int)), [plurality])
     assert "0, 1, 2, 3, 4, 5 and 3 more" in str(contest)
 
 
 def test_what_is_no_rule_is_refused() -> None:
     with pytest.raises(TypeError, match="compare: needed a list of rules or a mapping"):
-        compare(CAPITAL, positional.borda)  # type: ignore[arg-type]
+        compare(CAPITAL, borda)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="got 'borda' in place 1"):
-        compare(CAPITAL, [positional.borda, "borda"])  # type: ignore[list-item]
+        compare(CAPITAL, [borda, "borda"])  # type: ignore[list-item]
 
 
 def test_no_rules_at_all() -> None:

@@ -376,9 +376,16 @@ def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[
                     break
                 p[:] = start
                 ok, z, y, s, nu, s_bounds, _ = lottery(G, live, B, role, none, kept, goal[0], shares, p, _TOLERANCE)
-                if not ok:
-                    status[x] = UNSOLVED
                 cleared(p, z, still)
+                if not ok and logs:
+                    # tiny gains are lost beside the largest: count them in units of their own
+                    for i in range(g):
+                        G[i] /= mean(G[i], p)
+                    ok, z, y, s, nu, s_bounds, _ = lottery(
+                        G, live, B, present, none, still, goal[0], shares, p, _TOLERANCE
+                    )
+                    cleared(p, z, still)
+                status[x] = SOLVED if ok else UNSOLVED
                 add_transposed(G, y, value)
                 add_transposed(B, nu, value)
                 # gains are the same in all best lotteries where their logarithms count

@@ -75,7 +75,7 @@ def _add(row: Ints, b: int) -> None:
 
 @jit
 def _lock(reach: Ints, x: int, y: int) -> None:
-    """Add the defeat of y by x and every chain through it."""
+    """Add the defeat of y by x and every chain through it, round a cycle too."""
     size, words = reach.shape
     for u in range(size):
         if (u == x or _has(reach[u], x)) and not _has(reach[u], y):
@@ -225,20 +225,26 @@ def _settle(
         for k in range(start[at], start[at + 1]):
             if _has(barred[winner[k]], loser[k]) and not _has(together[loser[k]], winner[k]):
                 return DEAD, at, 0  # nothing is left that could keep it out
-        chosen, sure = -1, False
+        chosen = -1
+        for i in range(count):
+            x, y = winner[pending[i]], loser[pending[i]]
+            if _has(together[y], x):
+                if chosen < 0 or ((x == target or _has(reach[target], x)) and not _has(reach[target], y)):
+                    chosen = pending[i]
+            elif y == target:
+                return DEAD, at, 0
+        if chosen < 0:  # no cycle
+            reach[:] = together
+            barred[:] = 0
+            at += 1
+            continue
+        sure = False
         for i in range(count):
             x, y = winner[pending[i]], loser[pending[i]]
             if not _has(together[y], x):
-                if y == target:
-                    return DEAD, at, 0
                 _lock(reach, x, y)
                 sure = True
-            elif chosen < 0 or ((x == target or _has(reach[target], x)) and not _has(reach[target], y)):
-                chosen = pending[i]
-        if count == 0:
-            barred[:] = 0
-            at += 1
-        elif not sure:
+        if not sure:
             before = inside.sum()
             verdict = _hope(reach, barred, inside, groups - at, target, level)
             if verdict != FORK:
@@ -266,15 +272,9 @@ def _gather(
     for k in range(first, last):
         x, y = winner[k], loser[k]
         if inside[x] and inside[y] and not (_has(reach[x], y) or _has(reach[y], x) or _has(barred[x], y)):
-            _add(together[x], y)
+            _lock(together, x, y)
             out[count] = k
             count += 1
-    if last - first > 1 and count > 0:  # one defeat alone closes no cycle
-        for v in range(len(inside)):
-            if inside[v]:
-                for u in range(len(inside)):
-                    if _has(together[u], v):
-                        together[u] |= together[v]
     return count
 
 

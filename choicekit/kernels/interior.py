@@ -314,7 +314,7 @@ def interior(
     short, dual = np.empty(rows), np.empty(n)
     dv, dy, ds, dz = np.zeros(n), np.zeros(rows), np.zeros(rows), np.zeros(n)
     want_s, want_v = np.empty(k), np.empty(n)
-    best, since = 1e30, 0
+    best, since, kept = 1e30, 0, np.empty(2 * n + k + rows)
     for step in range(limit):
         lack = residuals(E, k, target, cost, v, s, y, z, short, dual)
         total = pairs(tau, s, y, v, z, 0.0, 0.0, ds, dy, dv, dz)
@@ -322,13 +322,16 @@ def interior(
         for i in range(k):
             if tau[i] > 0:
                 off = max(off, abs(s[i] * y[i] / tau[i] - 1))
-        if total <= tolerance and lack <= tolerance and off <= 100 * tolerance:
+        if total <= tolerance and lack <= tolerance and off <= 1e3 * tolerance:
             return True, step
         worst = total + lack + off
         if worst < 0.5 * best:
             best, since = worst, step
-        if not worst < 1e30 or step - since > 8:
-            return worst <= 1e4 * tolerance, step
+            kept[:n], kept[n : n + k], kept[n + k : 2 * n + k], kept[2 * n + k :] = v, s, z, y
+        if not worst < 1e30 or step - since > 6:
+            # rounding lets it go no further: back to where it was best
+            v[:], s[:], z[:], y[:] = kept[:n], kept[n : n + k], kept[n + k : 2 * n + k], kept[2 * n + k :]
+            return best <= 1e4 * tolerance, step
         d, heavy = prepare(E, columns, k, v, s, y, z, lower, across, schur)
         mu, centre, second = total / linear, 0.0, 0.0
         for phase in range(2):
@@ -354,7 +357,7 @@ def interior(
             if phase == 0:
                 primal, price = min(primal, 1.0), min(price, 1.0)
                 left = pairs(tau, s, y, v, z, primal, price, ds, dy, dv, dz)
-                centre = max(mu * min(max(left / total, 0.0), 1.0) ** 3, 1e-2 * tolerance / linear)
+                centre = max(mu * min(max(left / total, 0.0), 1.0) ** 3, 0.1 * tolerance / linear)
                 second = 1.0 if min(primal, price) > 0.1 else 0.0
         near = max(0.9, 1 - max(10 * mu, 1e-4))
         primal, price = min(near * primal, 1.0), min(near * price, 1.0)

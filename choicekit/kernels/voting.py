@@ -43,7 +43,7 @@ def _block(ranks: Ranks, weights: Floats, b: int, start: int, block: Ranks, heav
         heavy[v] = 0.0
         for i in range(size):
             block[i, v] = 0
-    return padded
+    return int(padded)
 
 
 @jit
@@ -133,12 +133,18 @@ def first_places(ranks: Ranks, weights: Floats, block: Ranks, top: int) -> Float
             for i in range(1, size):
                 for v in range(padded):
                     best[v] = min(best[v], block[i, v])
-            level[:padded] = 0
+            firsts = 0
             for i in range(size):
                 for v in range(padded):
-                    level[v] += block[i, v] == best[v]
-            for v in range(padded):
-                heavy[v] = 0.0 if best[v] == top else heavy[v] / level[v]
+                    firsts += np.int32(block[i, v] == best[v])
+            padding = padded - min(voters - start, BLOCK)
+            if firsts > padded + (size - 1) * padding:  # some are tied for first, or rank nothing
+                level[:padded] = 0
+                for i in range(size):
+                    for v in range(padded):
+                        level[v] += block[i, v] == best[v]
+                for v in range(padded):
+                    heavy[v] = 0.0 if best[v] == top else heavy[v] / level[v]
             for i in range(size):
                 share = 0.0
                 for v in range(padded):
@@ -166,3 +172,25 @@ def strongest_paths(margin: Floats) -> Floats:
         for i in range(size):
             out[b, i, i] = 0.0
     return out
+
+
+@jit
+def victories(margin: Floats, slack: float) -> tuple[Floats, Floats]:
+    """How many alternatives each beats and how many it is level with, ``[b, m]``.
+
+    Margins within ``slack`` times the largest of their profile are level.
+    """
+    batch, size, _ = margin.shape
+    wins = np.zeros((batch, size))
+    level = np.zeros((batch, size))
+    for b in range(batch):
+        least = 0.0
+        for i in range(size):
+            for j in range(i):
+                least = max(least, abs(margin[b, i, j]))
+        least *= slack
+        for i in range(size):
+            for j in range(size):
+                wins[b, i] += margin[b, i, j] > least
+                level[b, i] += i != j and abs(margin[b, i, j]) <= least
+    return wins, level

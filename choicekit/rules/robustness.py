@@ -24,10 +24,10 @@ _POSITIONAL = frozenset({"plurality", "veto", "borda", "k_approval", "dowdall", 
 _POINTS = frozenset({"k", "points"})
 # Rules that elect the Condorcet winner alone where there is one, under options that leave it at that.
 _CONDORCET = frozenset({
-    "baldwin", "banks", "benham", "bipartisan_set", "black", "copeland", "dodgson", "essential_set", "kemeny",
-    "maximal_lottery", "minimax", "nanson", "ranked_pairs", "river", "schulze", "schwartz", "simple_stable_voting",
-    "slater", "smith", "smith_irv", "split_cycle", "stable_voting", "tideman_alternative", "uncovered_set",
-    "woodall", "young",
+    "baldwin", "banks", "benham", "bipartisan_set", "black", "condorcet_or_all", "copeland", "essential_set",
+    "kemeny", "llull", "maximal_lottery", "minimax", "minimax_winning_votes", "nanson", "ranked_pairs", "river",
+    "schulze", "schulze_winning_votes", "schwartz", "simple_stable_voting", "slater", "smith", "smith_irv",
+    "split_cycle", "stable_voting", "tideman_alternative", "uncovered_set", "weak_condorcet_winners",
 })  # fmt: skip
 _HARMLESS = frozenset({"unranked", "ties", "budget", "orders", "limit", "time_limit"})
 # How many ballot entries are scored at once.
