@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python 3.11 or later: `make demo` and `make test`. Each makes .venv itself.
 PYTHON ?= python3
 VENV   := .venv
+PEERS  := .venv-peers
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 FILES  := pyproject.toml constraints.txt
@@ -24,8 +25,8 @@ test-slow: $(VENV)/.test  ## run the checks that take minutes
 test-engines: $(VENV)/.engines  ## run the same counts inside Dask, PySpark (which needs Java), Ibis, Ray and joblib
 	@$(BIN)/python -m pytest -m slow tests/test_engines.py
 
-test-peers: $(VENV)/.peers  ## run the same elections, committees and recognitions through other libraries
-	@$(BIN)/python -m pytest -m peers -W ignore
+test-peers: $(PEERS)/.done  ## run the same elections, committees and recognitions through other libraries
+	@$(PEERS)/bin/python -m pytest -m peers -W ignore tests
 
 check: $(VENV)/.test  ## ruff and strict mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -33,17 +34,17 @@ check: $(VENV)/.test  ## ruff and strict mypy
 docs: $(VENV)/.test  ## remake the reference pages and execute every example
 	@$(BIN)/python docs/build.py && $(BIN)/python -m pytest -q docs README.md choicekit
 
-bench: $(VENV)/.bench $(VENV)/.peers  ## time ours beside the peers, and measure what intervals cover
+bench: $(VENV)/.bench $(PEERS)/.done  ## time ours beside the peers, and measure what intervals cover
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
 	@$(BIN)/python benchmarks/against.py bradley-terry
-	@$(BIN)/python benchmarks/against.py rules
+	@$(PEERS)/bin/python benchmarks/against.py rules
 	@$(BIN)/python benchmarks/plackett_luce.py
 	@$(BIN)/python benchmarks/mixtures.py
 	@$(BIN)/python benchmarks/scale.py
 	@$(BIN)/python benchmarks/interval_coverage.py
 
 clean:  ## remove the environment and what the targets wrote
-	rm -rf $(VENV) audit-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) audit-demo .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,8 +60,10 @@ $(VENV)/.test: $(FILES) | $(BIN)/python
 $(VENV)/.engines: $(FILES) | $(BIN)/python
 	@$(PIP) --editable '.[test,engines]' && touch $@ $(VENV)/.test $(VENV)/.demo
 
-$(VENV)/.peers: $(FILES) | $(BIN)/python
-	@$(PIP) --editable '.[test,peers]' && touch $@ $(VENV)/.test $(VENV)/.demo
+# An environment of their own: the peers ask for older versions than constraints.txt names.
+$(PEERS)/.done: pyproject.toml
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[test,peers]' && touch $@
 
 $(VENV)/.bench: $(FILES) | $(BIN)/python
 	@$(PIP) --editable '.[test,bench]' && touch $@

@@ -393,3 +393,40 @@ class LinearOrder:
         True
         """
         return len(self.levels) == len(self.alternatives)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bargain(Lottery):
+    """A lottery that groups would agree on, or one for each prompt, what they get, and the proof that it is best.
+
+    ``probabilities[..., m]``, ``utilities[..., g]``, ``disagreement[..., g]``; ``multipliers[..., g]`` and
+    ``constraint_multipliers[..., c]`` are prices at which no alternative is worth more than the lottery, and
+    ``duality_gap[...]`` is how far the objective is from the bound that they prove. ``ideal[..., g]`` is the most that
+    each group could get, where the solution asks for it. With prompts ``unique`` has one entry each.
+
+    >>> Bargain(
+    ...     ("x", "y"), np.array([0.5, 0.5]), utilities=np.array([0.5, 0.5]), disagreement=np.zeros(2),
+    ...     multipliers=np.array([1.0, 1.0]), constraint_multipliers=np.zeros(0), duality_gap=0.0,
+    ... ).winners
+    ('x', 'y')
+    """
+
+    unique: Any = None
+    utilities: Floats
+    disagreement: Floats
+    multipliers: Floats
+    constraint_multipliers: Floats
+    duality_gap: Any
+    ideal: Floats | None = None
+
+    @property
+    def winners(self) -> Labels:
+        """The support, the labels of probability more than 1e-9; with prompts a tuple of them for each.
+
+        >>> nothing = dict.fromkeys(["utilities", "disagreement", "multipliers", "constraint_multipliers"], np.zeros(0))
+        >>> Bargain(("x", "y"), np.array([[0.0, 1.0], [0.5, 0.5]]), **nothing, duality_gap=np.zeros(2)).winners
+        (('y',), ('x', 'y'))
+        """
+        if self.probabilities.ndim == 1:
+            return tuple(self.alternatives[a] for a in np.flatnonzero(self.probabilities > 1e-9))
+        return tuple(Lottery(self.alternatives, each).winners for each in self.probabilities)

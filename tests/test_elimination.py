@@ -263,11 +263,12 @@ def test_coombs_with_and_without_its_stop() -> None:
     votes = ck.Rankings.from_orders({"abc": 3, "acb": 2, "bca": 2, "cba": 2})
     assert coombs(votes).winners == ("a",)
     assert coombs(votes).rounds[0].scores.tolist() == [5, 2, 2]
-    assert coombs(votes, majority_stop=False).winners == ("a",)
-    other = ck.Rankings.from_orders({"abcd": 3, "acdb": 2, "bcda": 2, "cdba": 2})
-    assert coombs(other).winners == ("a",)
-    assert [each.eliminated for each in coombs(other, majority_stop=False).rounds][0] == ("a",)
-    assert coombs(other, majority_stop=False).winners == ("c",)
+    to_the_end = coombs(votes, majority_stop=False)
+    assert to_the_end.winners == ("b",)
+    assert [(each.scores.tolist(), each.eliminated) for each in to_the_end.rounds] == [
+        ([-4, -2, -3], ("a",)),
+        ([-4, -5], ("c",)),
+    ]
 
 
 # --- Batches --------------------------------------------------------------------------------------------------------
@@ -352,14 +353,12 @@ def test_many_alternatives_that_nothing_tells_apart_take_no_time(rule: Callable[
 
 def test_more_alternatives_than_a_word_has_bits() -> None:
     rng = np.random.default_rng(0)
-    votes = ck.Rankings(rng.permuted(np.tile(np.arange(90), (501, 1)), axis=1))
-    order = list(range(90))
-    for name in ("instant_runoff", "coombs", "baldwin"):
-        rule, _ = VARIANTS[name]
-        assert numbers(rule(votes, ties=fixed_order(order))) == book(name, votes, "order", order)
-    outcome = baldwin(votes)
-    assert len(outcome.winners) == 1
-    assert [len(each.alternatives) for each in outcome.rounds] == list(range(90, 1, -1))
+    votes = ck.Rankings(rng.permuted(np.tile(np.arange(70), (31, 1)), axis=1))
+    order = list(range(70))
+    for name in ("instant_runoff", "baldwin"):
+        outcome = VARIANTS[name][0](votes, ties=fixed_order(order))
+        assert numbers(outcome) == book(name, votes, "order", order)
+        assert [len(each.alternatives) for each in outcome.rounds] == list(range(70, 1, -1))
 
 
 # --- Edges and refusals ---------------------------------------------------------------------------------------------

@@ -209,6 +209,28 @@ def test_reinforcement(first: list[list[int]], draw: st.DataObject) -> None:
         assert set(kemeny(ck.Rankings(first + second)).orders) == one & two
 
 
+def test_components_by_two_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for few in (0, 64):
+        monkeypatch.setattr(medians, "_FEW", few)
+        profile = impartial(3, 12, 8).to_margins()
+        found.append(sorted(medians._components(medians._against(profile.values))))
+        line = ck.Margins(np.sign(np.subtract.outer(-np.arange(9), -np.arange(9))))
+        assert sorted(medians._components(medians._against(line.values))) == [[a] for a in range(9)]
+    assert found[0] == found[1]
+
+
+def test_a_thousand_alternatives_in_a_row() -> None:
+    size = 1200
+    values = np.sign(np.subtract.outer(-np.arange(size), -np.arange(size)))
+    assert kemeny(ck.Margins(values)).orders == (tuple(range(size)),)
+    values[0, 1] = values[1, 0] = values[-1, -2] = values[-2, -1] = 0
+    found = kemeny(ck.Margins(values))
+    assert len(found.orders) == 4
+    assert found.all_listed
+    assert found.winners == (0, 1)
+
+
 # --- Batches -------------------------------------------------------------------------------------------------------
 
 

@@ -345,6 +345,14 @@ def test_tenths_are_no_reason_to_prefer(name: str) -> None:
     assert ALL[name](profile, size=1).committees == (("a",), ("b",))
 
 
+@pytest.mark.parametrize("name", ["phragmen", "leximax", "shares", "sequential pav", "pav"])
+def test_one_voter_in_a_hundred_thousand_decides(name: str) -> None:
+    # the loads 1/50001 and 1/50000 differ by 4e-10, and c's is 1
+    profile = ck.Approvals(np.eye(3), weights=[50_001, 50_000, 1], alternatives="abc")
+    assert ALL[name](profile, size=1).committees == (("a",),)
+    assert ALL[name](profile, size=2, ties=fixed_order("cba")).committees == (("a", "b"),)
+
+
 def test_rounds_say_what_each_alternative_would_have_added() -> None:
     profile = ck.Approvals([[1, 1, 0]] * 3 + [[0, 0, 1]] * 2, alternatives="abc")
     found = mw.sequential_proportional_approval(profile, size=2, ties=fixed_order("abc"))

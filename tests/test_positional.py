@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from strategies import ballots
 
 import choicekit as ck
-from choicekit import ingest
-from choicekit.rules import positional as rules
+from choicekit import ingest, rules
+from choicekit.kernels import positions
 
 TIED = ["averaged", "optimistic", "pessimistic"]
 UNRANKED = ["below", "absent"]
@@ -213,7 +213,7 @@ def test_wrong_options_are_refused(name: str, wrong: dict[str, Any], message: st
 def test_the_rules_of_a_batch_share_its_places(monkeypatch: pytest.MonkeyPatch) -> None:
     many = ck.Batch([[[0, 1, 2], [2, 1, 0]]])
     rules.dowdall.batch(many)
-    monkeypatch.setattr(rules.positions, "places", lambda *_: pytest.fail("counted again"))
+    monkeypatch.setattr(positions, "places", lambda *_: pytest.fail("counted again"))
     assert rules.veto.batch(many).tolist() == [[-1, 0, -1]]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
 from choicekit.kernels.interior import add_transposed, interior, times
-from choicekit.kernels.presolve import BOUND, EQUATION, TINY, restored, settled
+from choicekit.kernels.presolve import BOUND, EQUATION, IDLE, TINY, restored, settled
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -21,6 +21,7 @@ Codes = NDArray[np.int64]
 SOLVED, CONFLICT, NO_GAIN, UNSOLVED = 0, 1, 2, 3
 _TOLERANCE = 1e-13
 _LIMIT = 100
+_SPECK = 1e-13
 
 
 @jit
@@ -51,8 +52,8 @@ def lottery(
 ) -> tuple[bool, Floats, Floats, Floats, Floats, Floats, Floats]:  # fmt: skip
     """One problem: to maximise goal · p + Σ tau log(G p), live rows of G p and of the constraints being at least 0.
 
-    Where ``goal[m + 1]`` has an entry more, the live rows are at least a level that counts for so much in the goal;
-    entries of G are then positive. ``Q`` p = 0 besides. ``p[m]`` is positive where ``kept`` to begin with, and is then
+    Where ``goal[m + 1]`` has an entry more, each live row is at least tau times a level, at least 0 too, that counts
+    for so much in the goal. ``Q`` p = 0 besides. ``p[m]`` is positive where ``kept`` to begin with, and is then
     the answer. Returns the reduced costs [m], the multipliers and the slacks of G's rows, of B's, and the multipliers
     of Q's.
     """
@@ -70,21 +71,24 @@ def lottery(
         total += p[columns[a]]
     for a in range(n):
         cost[a], v[a] = goal[columns[a]], p[columns[a]] / total
-    fixed[0] = 1.0
+    fixed[0], units = 1.0, 0.0
     times(E[:k], v[:n], s)
     if extra:
         cost[n], v[n] = goal[-1], 1e300
         for i in range(g):
-            v[n] = min(v[n], s[i] - 0.1)
+            v[n] = min(v[n], s[i] / tau[groups[i]] - 0.1)
         v[n] = max(v[n], 0.1)
         for i in range(g):
-            E[i, n] = -1.0
-            s[i] -= v[n]
+            units += tau[groups[i]]
+            E[i, n] = -tau[groups[i]]
+            s[i] -= v[n] * tau[groups[i]]
     for i in range(k):
-        weight[i] = tau[groups[i]] if i < g else 0.0
-        if weight[i] == 0:
-            s[i] = max(s[i], 0.1)
-        y[i] = weight[i] / s[i] if weight[i] > 0 else 1.1 / g if extra and i < g else 1.0 / k
+        weight[i] = tau[groups[i]] if i < g and not extra else 0.0
+        y[i] = 1.1 / units if i < g and extra else 1.0 / k
+        if weight[i] > 0:
+            y[i] = weight[i] / s[i]
+        else:
+            s[i] = max(s[i], 0.1 * tau[groups[i]] if i < g and extra else 0.1)
     highest = -1e300
     for a in range(n + extra):
         z[a] = cost[a]
@@ -111,11 +115,17 @@ def lottery(
 
 @jit
 def cleared(p: Floats, reduced: Floats, kept: Flags) -> None:
-    """Leave out of a lottery what has no place in the best ones: where the reduced cost is the greater of the two."""
-    total = 0.0
+    """Kept are the alternatives of some best lottery: where the reduced cost is the smaller of the two.
+
+    Of the others only specks are swept away, as each may be as much as the solution is exact.
+    """
+    total, some = 0.0, False
     for a in range(len(p)):
-        kept[a] &= p[a] > reduced[a]
-        p[a] = p[a] if kept[a] else 0.0
+        some |= kept[a] and p[a] > reduced[a]
+    for a in range(len(p)):
+        kept[a] &= p[a] > reduced[a] or not some
+        if not kept[a] and p[a] < _SPECK:
+            p[a] = 0.0
         total += p[a]
     for a in range(len(p)):
         p[a] /= total
@@ -131,13 +141,42 @@ def mean(row: Floats, p: Floats) -> float:
 
 
 @jit
-def level(G: Floats, live: Flags, p: Floats) -> float:
-    """The least mean of a live row."""
+def level(G: Floats, live: Flags, p: Floats, units: Floats) -> float:
+    """The least mean of a live row, in the row's units."""
     least = 1e300
     for i in range(len(G)):
         if live[i]:
-            least = min(least, mean(G[i], p))
+            least = min(least, mean(G[i], p) / units[i])
     return least
+
+
+@jit
+def raised(gains: Floats, live: Flags, kept: Flags, p: Floats, feasible: bool, out: Floats, units: Floats) -> float:
+    """Live rows shifted and scaled, so that levels between a bound from below and one from above go from 1/2 to 3/2.
+
+    The former is the level of ``p`` where that is ``feasible``. Rows are then divided by their largest size, which is
+    1/units. Returns the range of the levels.
+    """
+    low, high, top, even = 1e300, 1e300, -1e300, 1e300
+    for i in range(len(gains)):
+        if live[i]:
+            most = -1e300
+            for a in range(len(p)):
+                if kept[a]:
+                    low, most = min(low, gains[i, a]), max(most, gains[i, a])
+            high, top, even = min(high, most), max(top, most), min(even, mean(gains[i], p))
+    low = max(low, even) if feasible else low
+    width = high - low if high - low > TINY * (top - low) else top - low
+    width = width if width > 0 else 1.0
+    for i in range(len(gains)):
+        size = 0.0
+        for a in range(len(p)):
+            out[i, a] = (gains[i, a] - low) / width + 0.5 if live[i] else 0.0
+            size = max(size, abs(out[i, a])) if kept[a] else size
+        units[i] = 1 / size if size > 0 else 1.0
+        for a in range(len(p)):
+            out[i, a] *= units[i]
+    return width
 
 
 @jit
@@ -228,7 +267,7 @@ def leximin(gains: Floats, slacks: Floats, stages: int) -> tuple[Floats, Floats,
     c = slacks.shape[1]
     out_p, out_y, out_nu = np.zeros((many, m)), np.zeros((many, g)), np.zeros((many, c))
     status, unique, gap = np.zeros(many, np.int64), np.zeros(many, np.bool_), np.zeros(many)
-    goal, tau, G = np.zeros(m + 1), np.zeros(g), np.empty((g, m))
+    goal, tau, G = np.zeros(m + 1), np.empty(g), np.empty((g, m))
     goal[m] = 1.0
     for x in range(many):
         B = slacks[x if len(slacks) > 1 else 0]
@@ -238,24 +277,27 @@ def leximin(gains: Floats, slacks: Floats, stages: int) -> tuple[Floats, Floats,
             status[x] = CONFLICT
             continue
         first, present, p = role.copy(), kept.copy(), np.ones(m)
-        width = spread(gains[x], 0.5, G)
-        Q, alone = np.empty((0, m)), False
+        Q, alone, free = np.empty((0, m)), False, (role == IDLE).all()
+        for a in range(m):
+            p[a] = 1.0 if kept[a] else 0.0
+        cleared(p, np.zeros(m), kept.copy())
         for stage in range(stages):
+            width = raised(gains[x], live, kept, p, free or stage > 0, G, tau)
             ok, z, y, s, nu, s_bounds, more = lottery(G, live, B, role, Q, kept, goal, tau, p, _TOLERANCE)
             if not ok:
                 status[x] = UNSOLVED
                 break
-            value, total = np.zeros(m), y.sum()
+            value, total = np.zeros(m), mean(tau, y)
             add_transposed(G, y, value)
             add_transposed(B, nu, value)
             add_transposed(Q, more, value)
             bound = highest(value, kept) / total
             cleared(p, z, kept)
-            gap[x] = max(gap[x], width * (bound - level(G, live, p)))
+            gap[x] = max(gap[x], width * (bound - level(G, live, p, tau)))
             if stage == 0:
                 restored(value, B, present, first, out_by, turn, nu)
                 for i in range(g):
-                    out_y[x, i] = y[i] / total
+                    out_y[x, i] = y[i] * tau[i] / total
                 for i in range(c):
                     out_nu[x, i] = nu[i] / total * width
             Q, alone = narrowed(G, live, B, role, Q, kept, p, y, s, nu, s_bounds)
@@ -266,8 +308,8 @@ def leximin(gains: Floats, slacks: Floats, stages: int) -> tuple[Floats, Floats,
 
 
 @jit
-def spread(rows: Floats, least: float, out: Floats) -> float:
-    """Numbers shifted and divided by their range, which is returned, so that the least becomes ``least``."""
+def spread(rows: Floats, out: Floats) -> float:
+    """Numbers shifted and divided by their range, which is returned, so that they go from 0 to 1."""
     low, high = 1e300, -1e300
     for i in range(len(rows)):
         for a in range(rows.shape[1]):
@@ -275,7 +317,7 @@ def spread(rows: Floats, least: float, out: Floats) -> float:
     width = high - low if high > low else 1.0
     for i in range(len(rows)):
         for a in range(rows.shape[1]):
-            out[i, a] = (rows[i, a] - low) / width + least
+            out[i, a] = (rows[i, a] - low) / width
     return width
 
 
@@ -283,34 +325,34 @@ def spread(rows: Floats, least: float, out: Floats) -> float:
 def inside(G: Floats, B: Floats, role: Codes, kept: Flags, p: Floats) -> int:
     """A lottery that gives every row of G (whose largest entry is 1) something, and leaves slack where there is any."""
     g, m = G.shape
-    even, every = np.zeros(m), np.ones(g, np.bool_)
+    even, every, one, units, none = np.zeros(m), np.ones(g, np.bool_), np.ones(g), np.empty(g), np.empty((0, m))
     for a in range(m):
         even[a] = p[a] = 1.0 if kept[a] else 0.0
     cleared(even, np.zeros(m), kept.copy())
-    if level(G, every, even) > 0.05 and level(B, role == BOUND, even) > 0.05 and not (role == EQUATION).any():
+    slack = level(B, role == BOUND, even, np.ones(len(B)))
+    free = not (role == EQUATION).any()
+    if level(G, every, even, one) > 0.05 and slack > 0.05 and free:
         return SOLVED
-    shifted, goal, tolerance, ok = np.empty((g, m)), np.zeros(m + 1), 1e-2, False
-    base = 0.5 - G.min() / spread(G, 0.5, shifted)
-    goal[m] = 1.0
+    scaled, goal, tolerance, ok = np.empty((g, m)), np.zeros(m + 1), 1e-2, False
+    width = raised(G, every, kept, even, free and slack >= 0, scaled, units)
+    goal[m], base = 1.0, level(G, every, even, one) - width * level(scaled, every, even, units)
     while tolerance >= _TOLERANCE:
         p[:] = even
-        ok, _, y, _, nu, _, _ = lottery(
-            shifted, every, B, role, np.empty((0, m)), kept, goal, np.zeros(g), p, tolerance
-        )  # fmt: skip
+        ok, _, y, _, nu, _, _ = lottery(scaled, every, B, role, none, kept, goal, units, p, tolerance)
         value = np.zeros(m)
-        add_transposed(shifted, y, value)
+        add_transposed(scaled, y, value)
         add_transposed(B, nu, value)
-        bound = highest(value, kept) / y.sum() - base
+        bound = highest(value, kept) / mean(units, y) * width + base
         if ok and bound <= TINY:
             return NO_GAIN
         cleared(p, np.zeros(m), kept.copy())
-        if ok and level(shifted, every, p) - base > 0.2 * bound:
+        if ok and level(G, every, p, one) > 0.2 * bound:
             break
         tolerance *= 1e-4
     if tolerance < _TOLERANCE:
         return NO_GAIN if ok else UNSOLVED
-    share, least = 0.5, 0.5 * level(G, every, p)
-    while level(G, every, (1 - share) * p + share * even) <= least and share > 1e-9:
+    share, least = 0.5, 0.5 * level(G, every, p, one)
+    while level(G, every, (1 - share) * p + share * even, one) <= least and share > 1e-9:
         share *= 0.5
     for a in range(m):
         p[a] = (1 - share) * p[a] + share * even[a]
@@ -364,7 +406,7 @@ def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[
             for a in range(m):
                 G[i, a] = gains[x, i, a] / (most if most > 0 else 1.0)
         for t in range(targets):
-            width = spread(goals[x, t : t + 1], 0.0, goal) if not logs else 1.0
+            width = spread(goals[x, t : t + 1], goal) if not logs else 1.0
             easy = 0 if logs else at_once(goal[0], gains[x], B, kept, p)
             if easy > 0:
                 out_p[x, t], unique[x, t] = p, easy == 1
@@ -377,7 +419,7 @@ def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[
                 p[:] = start
                 ok, z, y, s, nu, s_bounds, _ = lottery(G, live, B, role, none, kept, goal[0], shares, p, _TOLERANCE)
                 cleared(p, z, still)
-                if not ok and logs:
+                if logs and (not ok or level(G, live, p, np.ones(g)) < 1e-3):
                     # tiny gains are lost beside the largest: count them in units of their own
                     for i in range(g):
                         G[i] /= mean(G[i], p)

@@ -254,72 +254,84 @@ def best_committees(
     met; at most ``room`` committees are kept.
     """
     voters, width = values.shape
-    fixed = len(first)
-    kept = np.zeros((room, fixed + size), np.int64)
-    found = 0
-    held = np.zeros((size, voters))
-    order = np.zeros((size, width), np.int64)
-    gain = np.zeros((size, width))
-    length = np.zeros(size, np.int64)
-    place = np.full(size, -1, np.int64)
-    score = np.zeros(size + 1)
-    chosen = np.zeros(fixed + size, np.int64)
-    raw = np.zeros(width)
-    for j in range(fixed):
-        chosen[j] = first[j]
-        _gains(values, weights, held[0], marginal, cover, first[j : j + 1], raw)
-        score[0] += raw[0]
-        _after(values, held[0], first[j], cover, held[0])
+    kept, found = np.zeros((room, len(first) + size), np.int64), 0
+    held, score = np.zeros((size, voters)), np.zeros(size + 1)
+    order, gain = np.zeros((size, width), np.int64), np.zeros((size, width))
+    length, place = np.zeros(size, np.int64), np.full(size, -1, np.int64)
+    chosen = np.zeros(len(first) + size, np.int64)
+    chosen[: len(first)] = first
+    score[0] = _start(values, weights, marginal, cover, first, held[0])
     depth = 0
     while depth >= 0:
         if place[depth] < 0:
             if work <= 0 and best > -np.inf:
                 break
             work -= voters * len(left)
-            _gains(values, weights, held[depth], marginal, cover, left, raw)
-            ranked = np.argsort(-raw[: len(left)], kind="mergesort")
             length[depth] = len(left)
-            for j in range(len(left)):
-                order[depth, j] = left[ranked[j]]
-                gain[depth, j] = raw[ranked[j]]
+            _ranked(values, weights, held[depth], marginal, cover, left, order[depth], gain[depth])
         place[depth] += 1
         j, open_seats = place[depth], size - depth
         bound = score[depth] + _top(gain[depth, : length[depth]], j, open_seats)
-        slack = _SLACK * max(abs(best), 0.0) if best > -np.inf else 0.0
-        closed = bound < best - slack or (found > room and bound <= best + slack)
-        if j + open_seats > length[depth] or closed:
+        slack = _SLACK * abs(best) if best > -np.inf else 0.0
+        if j + open_seats > length[depth] or bound < best - slack or (found > room and bound <= best + slack):
             place[depth] = -1
             depth -= 1
             continue
-        chosen[fixed + depth] = order[depth, j]
+        member = order[depth, j]
+        chosen[len(first) + depth] = member
         score[depth + 1] = score[depth] + gain[depth, j]
         if open_seats > 1:
-            _after(values, held[depth], chosen[fixed + depth], cover, held[depth + 1])
+            _after(values, held[depth], member, cover, held[depth + 1])
             left = order[depth, j + 1 : length[depth]].copy()
             depth += 1
             continue
         total = score[size]
         if len(groups):
-            total = represented(values, weights, chosen, groups[0], groups[1])
             work -= voters * size + (1 << size)
             if work <= 0 and best > -np.inf:
                 place[depth] -= 1
                 break
+            total = represented(values, weights, chosen, groups[0], groups[1])
         if total > best + slack:
-            best = total
-            found = 0
+            best, found = total, 0
         if total >= best - slack:
             if found < room:
                 kept[found] = chosen
             found += 1
     limit = best
     for d in range(depth + 1):
-        start = max(place[d], 0) if d == depth else place[d] + 1
         if place[d] < 0:
-            limit = max(limit, score[d] + _open_bound(values, weights, held[d], marginal, cover, left, size - d))
+            ahead = _open_bound(values, weights, held[d], marginal, cover, left, size - d)
         else:
-            limit = max(limit, score[d] + _top(gain[d, : length[d]], start, size - d))
+            following = max(place[d], 0) if d == depth else place[d] + 1
+            ahead = _top(gain[d, : length[d]], following, size - d)
+        limit = max(limit, score[d] + ahead)
     return kept[: min(found, room)], found, best, limit, depth < 0
+
+
+@jit
+def _start(values: Floats, weights: Floats, marginal: Floats, cover: bool, first: Ints, held: Floats) -> float:
+    """The score of the first members; what the voters hold with them is written to ``held``."""
+    raw = np.zeros(1)
+    total = 0.0
+    for j in range(len(first)):
+        _gains(values, weights, held, marginal, cover, first[j : j + 1], raw)
+        total += raw[0]
+        _after(values, held, first[j], cover, held)
+    return total
+
+
+@jit
+def _ranked(
+    values: Floats, weights: Floats, held: Floats, marginal: Floats, cover: bool, left: Ints, order: Ints, gain: Floats
+) -> None:
+    """The alternatives left and their gains, the highest first."""
+    raw = np.zeros(len(left))
+    _gains(values, weights, held, marginal, cover, left, raw)
+    ranked = np.argsort(-raw, kind="mergesort")
+    for j in range(len(left)):
+        order[j] = left[ranked[j]]
+        gain[j] = raw[ranked[j]]
 
 
 @jit
@@ -330,51 +342,6 @@ def _open_bound(
     raw = np.zeros(len(left))
     _gains(values, weights, held, marginal, cover, left, raw)
     return _top(np.sort(raw)[::-1], 0, seats)
-
-
-@jit
-def tallies(ranks: NDArray[Any], weights: Floats, standing: NDArray[np.bool_]) -> Floats:
-    """The weight of the ballots for an alternative, ``[m]``: each for the highest standing, in parts where level."""
-    voters, size = ranks.shape
-    out = np.zeros(size)
-    for v in range(voters):
-        if weights[v] == 0.0:
-            continue
-        best, level = -1, 0
-        for a in range(size):
-            mine = ranks[v, a]
-            if standing[a] and mine >= 0:
-                if best < 0 or mine < best:
-                    best, level = mine, 1
-                elif mine == best:
-                    level += 1
-        if level:
-            for a in range(size):
-                if standing[a] and ranks[v, a] == best:
-                    out[a] += weights[v] / level
-    return out
-
-
-@jit
-def passed_on(ranks: NDArray[Any], weights: Floats, standing: NDArray[np.bool_], kept: Floats) -> Floats:
-    """The weights of the ballots after the elected keep the share ``kept[m]`` of what counts for them, ``[n]``."""
-    voters, size = ranks.shape
-    out = weights.copy()
-    for v in range(voters):
-        best, level, share = -1, 0, 0.0
-        for a in range(size):
-            mine = ranks[v, a]
-            if standing[a] and mine >= 0:
-                if best < 0 or mine < best:
-                    best, level, share = mine, 1, kept[a]
-                elif mine == best:
-                    level += 1
-                    share += kept[a]
-        if share > 0.0:
-            out[v] = weights[v] * (1.0 - share / level)
-            if share >= level:
-                out[v] = 0.0
-    return out
 
 
 @jit

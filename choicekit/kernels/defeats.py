@@ -375,12 +375,29 @@ def undefeated(level: Ints) -> Bools:
 
 
 @jit
+def beats_all(margin: Floats, least: float) -> int:
+    """The alternative whose margin over every other is above ``least``, or -1."""
+    best = 0
+    for a in range(1, len(margin)):  # whoever fails to beat a later one is out, as are those it beat
+        if margin[best, a] <= least:
+            best = a
+    for a in range(len(margin)):
+        if a != best and margin[best, a] <= least:
+            return -1
+    return best
+
+
+@jit
 def in_order(margins: Floats, least: Floats) -> tuple[Bools, Bools]:
     """Who is undefeated where equal margins are taken in the order of the alternatives, and whether others may be."""
     batch, size, _ = margins.shape
     won = np.zeros((batch, size), np.bool_)
     parted = np.zeros(batch, np.bool_)
     for b in range(batch):
+        best = beats_all(margins[b], least[b])
+        if best >= 0:
+            won[b, best] = True
+            continue
         winner, loser, start, _ = graded(margins[b], least[b])
         won[b], parted[b] = _in_order(winner, loser, start, size)
     return won, parted

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
 from choicekit.kernels.positions import arranged
-from choicekit.kernels.runoffs import CLOSE, first_places, last_places, schwartz, smith, sums
+from choicekit.kernels.runoffs import CLOSE, among, first_places, last_places, schwartz, smith, sums
 
 Floats = NDArray[np.float64]
 Ranks = NDArray[Any]
@@ -31,8 +31,8 @@ FEWEST_FIRST, MOST_LAST, LEAST_BORDA, BELOW_AVERAGE, NOT_ABOVE_AVERAGE = 0, 1, 2
 ALL, MAJORITY, CONDORCET, SMITH, SCHWARTZ, SMITH_ONCE = 0, 1, 2, 3, 4, 5
 #: What alternatives level on top get of a ballot: a share each, the whole each, or nothing of it or of what follows.
 SHARED, WHOLE, CUT = 0, 1, 2
-# What a state is: all that remain win; the marked go out; one of the marked does.
-_WON, _OUT, _FORK = 0, 1, 2
+#: What becomes of those left: all win; the marked go out; one of the marked does.
+WON, OUT, FORK = 0, 1, 2
 
 
 @jit
@@ -40,7 +40,7 @@ def restrict(margin: Floats, left: Marks, keep: int, out: Marks) -> bool:
     """Mark those left that are outside the set to keep; whether there are any."""
     if keep == CONDORCET:
         inside = smith(margin, left)
-        if inside.sum() > 1:
+        if among(inside) > 1:
             return False
     elif keep == SCHWARTZ:
         inside = schwartz(margin, left)
@@ -62,7 +62,9 @@ def sure(scores: Floats, left: Marks, close: float, whole: bool, out: Marks) -> 
     alternatives at once that holds only of none at all.
     """
     size = left.size
-    marked = out.copy()
+    marked = np.zeros(size, np.uint8)
+    for a in range(size):
+        marked[a] = out[a]
     while True:
         together = 0.0
         following = np.inf
@@ -74,11 +76,30 @@ def sure(scores: Floats, left: Marks, close: float, whole: bool, out: Marks) -> 
         if following == np.inf or (whole and together > 0.0):
             return False
         if together + close < following:
-            out[:] = marked
+            for a in range(size):
+                out[a] = marked[a]
             return True
         for a in range(size):
             if left[a] and scores[a] <= following + close:
                 marked[a] = 1
+
+
+@jit
+def largest(scores: Floats) -> float:
+    """The largest size of a score."""
+    most = 0.0
+    for a in range(scores.size):
+        most = max(most, abs(scores[a]))
+    return most
+
+
+@jit
+def widest(margin: Floats) -> float:
+    """The largest margin."""
+    most = 0.0
+    for a in range(margin.shape[0]):
+        most = max(most, largest(margin[a]))
+    return most
 
 
 @jit
@@ -105,42 +126,43 @@ def step(
     ``single``: one at a time, although it may be sure that the others marked follow.
     """
     who, keep, together, level_on_top, absent = way
-    out[:] = 0
-    number = left.sum()
+    number = among(left)
+    for a in range(left.size):
+        out[a] = 0
     if number == 1:
-        return _WON
+        return WON
     total = 0.0
     if who >= LEAST_BORDA:
         apart = sums(margin, left, scores)
-        close = CLOSE * np.abs(margin).max()
+        close = CLOSE * widest(margin)
     else:
         total, apart = first_places(order, level, length, weights, left, level_on_top == WHOLE, scores)
-        close = CLOSE * scores.max()
-    if keep == MAJORITY and scores.max() > 0.5 * total + close:
-        best = scores.argmax()
-        for a in range(left.size):
-            out[a] = left[a] and a != best
-        return _OUT
+        most = largest(scores)
+        close = CLOSE * most
+        if keep == MAJORITY and most > 0.5 * total + close:
+            for a in range(left.size):
+                out[a] = left[a] and scores[a] < most
+            return OUT
     if (keep >= CONDORCET and (keep != SMITH_ONCE or number == left.size)) and restrict(margin, left, keep, out):
-        return _OUT
+        return OUT
     if who >= BELOW_AVERAGE:
         for a in range(left.size):
             out[a] = left[a] and scores[a] < (-close if who == BELOW_AVERAGE else close)
-        return _OUT if 0 < out.sum() < number else _WON
+        return OUT if 0 < among(out) < number else WON
     if who == MOST_LAST:
         apart = last_places(order, level, length, weights, left, absent > 0, scores) or apart
-        close = CLOSE * np.abs(scores).max()
+        close = CLOSE * largest(scores)
     tied = lowest(scores, left, close, out)
     if together:
-        return _WON if tied == number else _OUT
+        return WON if tied == number else OUT
     if tied == 1:
-        return _OUT
-    if not single and not apart and (keep <= MAJORITY or keep == SMITH_ONCE):
-        return _WON
+        return OUT
+    if not single and not apart:
+        return WON
     free = who == FEWEST_FIRST and (keep <= MAJORITY or keep == SMITH_ONCE)
     if free and not single and sure(scores, left, close, level_on_top == WHOLE, out):
-        return _OUT
-    return _FORK
+        return OUT
+    return FORK
 
 
 @jit
@@ -169,9 +191,10 @@ def room_for(size: int, states: int) -> Room:
     cells = 4
     while cells < 2 * states:
         cells *= 2
-    return (
-        np.zeros((states, size), np.uint8), np.full(cells, -1), np.zeros(states, np.int64), np.zeros(states, np.int64),
-    )  # fmt: skip
+    table = np.zeros(cells, np.int64)
+    for place in range(cells):
+        table[place] = -1
+    return np.zeros((states, size), np.uint8), table, np.zeros(states, np.int64), np.zeros(states, np.int64)
 
 
 @jit
@@ -179,8 +202,9 @@ def grown(room: Room, known: int) -> Room:
     """The same with twice the room."""
     more = room_for(room[0].shape[1], 2 * room[0].shape[0])
     for s in range(known):
-        more[0][s] = room[0][s]
         more[2][s] = room[2][s]
+        for a in range(room[0].shape[1]):
+            more[0][s, a] = room[0][s, a]
         place = spot(more[0], more[1], more[0][s])
         more[1][place] = s
         more[3][s] = place
@@ -198,11 +222,13 @@ def explore(
     budget the search goes on only until it has found a winner.
     """
     size = won.size
-    left = np.ones(size, np.uint8)
+    left = np.zeros(size, np.uint8)
     scores = np.zeros(size)
     out = np.zeros(size, np.uint8)
     states, table, waiting, places = room
-    states[0] = left
+    for a in range(size):
+        left[a] = 1
+        states[0, a] = 1
     places[0] = spot(states, table, left)
     table[places[0]] = 0
     waiting[0] = 0
@@ -212,15 +238,16 @@ def explore(
         if known + size > states.shape[0]:
             states, table, waiting, places = grown((states, table, waiting, places), known)
         depth -= 1
-        left[:] = states[waiting[depth]]
+        for a in range(size):
+            left[a] = states[waiting[depth], a]
         opened += 1
         what = step(order, level, length, weights, margin, left, way, place.size > 0, scores, out)
-        if what == _WON:
+        if what == WON:
             found = True
             for a in range(size):
                 won[a] = max(won[a], float(left[a]))
             continue
-        fork = what == _FORK
+        fork = what == FORK
         if fork and place.size > 0:
             settle(out, place)
             fork = False
@@ -235,7 +262,8 @@ def explore(
             if table[where] < 0:
                 table[where] = known
                 places[known] = where
-                states[known] = left
+                for b in range(size):
+                    states[known, b] = left[b]
                 waiting[depth] = known
                 depth += 1
                 known += 1
@@ -254,8 +282,8 @@ def settle(out: Marks, place: Counts) -> None:
     for a in range(out.size):
         if out[a] and (chosen < 0 or place[a] > place[chosen]):
             chosen = a
-    out[:] = 0
-    out[chosen] = 1
+    for a in range(out.size):
+        out[a] = a == chosen
 
 
 @jit
@@ -291,30 +319,3 @@ def elected(
             order, level, length, weights, margin[b], way, place, budget, room, won[b]
         )
     return won, opened, forked, whole
-
-
-@jit
-def course(ranks: Ranks, weights: Floats, margin: Floats, way: Way, place: Counts) -> tuple[int, Marks, Floats, Marks]:
-    """The rounds of one profile ``ranks[n, m]``: how many, who was left, their scores, who went out, ``[round, m]``.
-
-    No rounds where the courses part.
-    """
-    voters, size = ranks.shape
-    order = np.zeros((voters, size), np.int32)
-    level = np.zeros((voters, size), np.uint8)
-    length = np.zeros(voters, np.int64)
-    prepared(ranks, way[3] == CUT, order, level, length)
-    left = np.ones((size + 1, size), np.uint8)
-    scores = np.zeros((size + 1, size))
-    out = np.zeros((size + 1, size), np.uint8)
-    for r in range(size):
-        what = step(order, level, length, weights, margin, left[r], way, place.size > 0, scores[r], out[r])
-        if what == _FORK:
-            if place.size == 0:
-                return 0, left, scores, out
-            settle(out[r], place)
-        if what == _WON:
-            out[r] = 0
-            return (r + 1 if left[r].sum() > 1 else r), left, scores, out
-        left[r + 1] = left[r] & (1 - out[r])
-    return size, left, scores, out

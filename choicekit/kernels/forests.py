@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
-from choicekit.kernels.defeats import DEAD, ENDED, FORK, MOST, WON, graded, remember, undefeated
+from choicekit.kernels.defeats import DEAD, ENDED, FORK, MOST, WON, beats_all, graded, remember, undefeated
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -227,6 +227,10 @@ def in_order(margins: Floats, least: Floats) -> tuple[Bools, Bools]:
     won = np.zeros((batch, size), np.bool_)
     parted = np.zeros(batch, np.bool_)
     for b in range(batch):
+        best = beats_all(margins[b], least[b])
+        if best >= 0:
+            won[b, best] = True
+            continue
         winner, loser, start, _ = graded(margins[b], least[b])
         won[b], parted[b] = _in_order(winner, loser, start, size)
     return won, parted

@@ -227,7 +227,7 @@ def residuals(
     E: Floats, k: int, target: Floats, cost: Floats, v: Floats, s: Floats, y: Floats, z: Floats, short: Floats,
     dual: Floats,
 ) -> float:  # fmt: skip
-    """What the linear conditions lack, and the largest lack."""
+    """What the linear conditions lack, and the largest lack, that of prices relative to them."""
     times(E, v, short)
     worst = 0.0
     for i in range(len(E)):
@@ -236,9 +236,12 @@ def residuals(
     for a in range(len(v)):
         dual[a] = cost[a] + z[a]
     add_transposed(E, y, dual)
+    largest = 1.0
+    for i in range(len(E)):
+        largest = max(largest, abs(y[i]))
     for a in range(len(v)):
         dual[a] = -dual[a]
-        worst = max(worst, abs(dual[a]))
+        worst = max(worst, abs(dual[a]) / largest)
     return worst
 
 

@@ -26,12 +26,28 @@ TOP, BOTTOM = 0, 1
 
 
 @jit
+def settled(row: Ranks, order: Order, level: Marks) -> bool:
+    """Put a ballot in order that ranks all alternatives from 0 to m − 1 without ties; whether it does."""
+    seen = 0
+    for a in range(row.size):
+        rank = int(row[a])
+        if rank < 0 or rank >= row.size:
+            return False
+        seen |= 1 << rank
+        order[rank] = a
+        level[a] = 0
+    return seen == (1 << row.size) - 1
+
+
+@jit
 def arrange(row: Ranks, heads: Counts, order: Order, level: Marks) -> int:
     """Put one ballot in order; ``heads[m + 1]`` is room to count in. How many alternatives are ranked.
 
-    Ranks below m are counted into place, others sorted.
+    Ranks below m are counted into place, others inserted.
     """
     size = row.size
+    if size < 63 and settled(row, order, level):
+        return size
     highest = -1
     length = 0
     for a in range(size):
@@ -39,7 +55,8 @@ def arrange(row: Ranks, heads: Counts, order: Order, level: Marks) -> int:
         highest = max(highest, int(row[a]))
     last = length
     if highest < size:
-        heads[:] = 0
+        for k in range(size + 1):
+            heads[k] = 0
         for a in range(size):
             if row[a] >= 0:
                 heads[row[a] + 1] += 1
@@ -53,9 +70,18 @@ def arrange(row: Ranks, heads: Counts, order: Order, level: Marks) -> int:
                 order[last] = a
                 last += 1
     else:
-        by_rank = np.argsort(row, kind="mergesort")
-        for k in range(size):
-            order[(k + length) % size] = by_rank[k]
+        ranked = 0
+        for a in range(size):
+            if row[a] < 0:
+                order[last] = a
+                last += 1
+                continue
+            k = ranked
+            while k > 0 and row[order[k - 1]] > row[a]:
+                order[k] = order[k - 1]
+                k -= 1
+            order[k] = a
+            ranked += 1
     for k in range(size):
         level[k] = k > 0 and row[order[k]] == row[order[k - 1]]
     return length

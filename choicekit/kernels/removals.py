@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
-from choicekit.kernels.defeats import graded
+from choicekit.kernels.defeats import beats_all, graded
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -129,6 +129,11 @@ def stable(margins: Floats, least: Floats, simple: bool, budget: int) -> tuple[B
     won = np.zeros((batch, size), np.bool_)
     visited = np.zeros(batch, np.int64)
     for b in range(batch):
+        best = beats_all(margins[b], least[b])
+        if best >= 0:
+            won[b, best] = True
+            visited[b] = 1
+            continue
         _, _, _, level = graded(margins[b], least[b])
         winners, visited[b] = _stable(level, simple, budget)
         for v in range(size):

@@ -20,6 +20,15 @@ CLOSE = 1e-9
 
 
 @jit
+def among(left: Marks) -> int:
+    """How many are marked."""
+    number = 0
+    for a in range(left.size):
+        number += left[a]
+    return number
+
+
+@jit
 def first_places(
     order: Order, level: Marks, length: Counts, weights: Floats, left: Marks, whole: bool, scores: Floats
 ) -> tuple[float, bool]:
@@ -27,10 +36,11 @@ def first_places(
 
     The weight of the ballots that rank any, and whether one of them tells those left apart.
     """
-    scores[:] = 0.0
+    for a in range(left.size):
+        scores[a] = 0.0
     total = 0.0
     apart = False
-    number = left.sum()
+    number = among(left)
     for v in range(length.size):
         weight = weights[v]
         end = length[v]
@@ -65,7 +75,8 @@ def last_places(
 
     A ballot on which all those left are level has no last. Whether any ballot has one.
     """
-    scores[:] = 0.0
+    for a in range(left.size):
+        scores[a] = 0.0
     apart = False
     for v in range(length.size):
         low = length[v] if absent else left.size
@@ -136,15 +147,20 @@ def smith(margin: Floats, left: Marks) -> Marks:
 def schwartz(margin: Floats, left: Marks) -> Marks:
     """Those left that have a chain of wins to every one that has a chain of wins to them."""
     size = left.size
-    chain = margin > 0.0
+    chain = np.zeros((size, size), np.uint8)
+    for i in range(size):
+        for j in range(size):
+            chain[i, j] = margin[i, j] > 0.0
     for k in range(size):
         if left[k]:
             for i in range(size):
                 if left[i] and chain[i, k]:
                     for j in range(size):
                         if left[j] and chain[k, j]:
-                            chain[i, j] = True
-    inside = left.copy()
+                            chain[i, j] = 1
+    inside = np.zeros(size, np.uint8)
+    for a in range(size):
+        inside[a] = left[a]
     for a in range(size):
         for b in range(size):
             if left[a] and left[b] and chain[b, a] and not chain[a, b]:
@@ -162,7 +178,9 @@ def top_two(first: Floats, margin: Floats, place: Counts) -> tuple[Floats, Count
     won = np.zeros((batch, size))
     ran, pair = np.zeros(batch, np.int64), np.zeros((batch, 2), np.int64)
     for b in range(batch):
-        close = CLOSE * first[b].max()
+        close = 0.0
+        for a in range(size):
+            close = max(close, CLOSE * first[b, a])
         for i in range(size):
             for j in range(i):
                 less = min(first[b, i], first[b, j])

@@ -1,7 +1,16 @@
 """Aggregation rules, and the decorator that makes a function one."""
 
+from choicekit.rules._directions import FeasibleRankings, feasible, feasible_rankings
 from choicekit.rules._rule import Rule, rule
 from choicekit.rules._ties import break_ties, fixed_order, parallel_universes, seeded_lottery
+from choicekit.rules.bargaining import (
+    bargain,
+    egalitarian_lottery,
+    kalai_smorodinsky,
+    leximin_lottery,
+    nash_lottery,
+    utilitarian_lottery,
+)
 from choicekit.rules.cardinal import (
     approval,
     egalitarian,
@@ -14,7 +23,7 @@ from choicekit.rules.cardinal import (
     relative_utilitarian,
     utilitarian,
 )
-from choicekit.rules.comparing import compare
+from choicekit.rules.comparing import Contest, Verdict, compare
 from choicekit.rules.condorcet import (
     black,
     condorcet_loser,
@@ -40,6 +49,7 @@ from choicekit.rules.grades import (
     typical_judgement,
     usual_judgement,
 )
+from choicekit.rules.linear import leximax_copeland, loss_rule, majority_loss
 from choicekit.rules.medians import kemeny, slater
 from choicekit.rules.multiwinner import (
     approval_chamberlin_courant,
@@ -69,19 +79,24 @@ from choicekit.rules.representation import (
     local_stability,
     proportional_justified_representation,
 )
-from choicekit.rules.robustness import margin_of_victory
+from choicekit.rules.robustness import Robustness, margin_of_victory
 from choicekit.rules.runoffs import bucklin, two_round_runoff
 from choicekit.rules.shares import equal_shares, equal_shares_budget, greedy_budget
 from choicekit.rules.tournaments import banks, bipartisan_set, essential_set, schwartz, smith, uncovered_set
 from choicekit.rules.transfers import single_transferable_vote
 
 __all__ = [
+    "Contest",
+    "FeasibleRankings",
+    "Robustness",
     "Rule",
+    "Verdict",
     "approval",
     "approval_chamberlin_courant",
     "approval_committee",
     "baldwin",
     "banks",
+    "bargain",
     "benham",
     "bipartisan_set",
     "black",
@@ -99,23 +114,31 @@ __all__ = [
     "dodgson",
     "dowdall",
     "egalitarian",
+    "egalitarian_lottery",
     "equal_shares",
     "equal_shares_budget",
     "essential_set",
     "extended_justified_representation",
     "extended_justified_representation_plus",
+    "feasible",
+    "feasible_rankings",
     "fixed_order",
     "generalised_gini",
     "greedy_budget",
     "instant_runoff",
     "justified_representation",
     "k_approval",
+    "kalai_smorodinsky",
     "kemeny",
+    "leximax_copeland",
     "leximax_phragmen",
     "leximin",
+    "leximin_lottery",
     "llull",
     "local_stability",
+    "loss_rule",
     "majority_judgement",
+    "majority_loss",
     "margin_of_victory",
     "maximal_lottery",
     "median_grade",
@@ -125,6 +148,7 @@ __all__ = [
     "monroe",
     "nanson",
     "nash",
+    "nash_lottery",
     "ordered_average",
     "parallel_universes",
     "plurality",
@@ -165,6 +189,7 @@ __all__ = [
     "uncovered_set",
     "usual_judgement",
     "utilitarian",
+    "utilitarian_lottery",
     "veto",
     "weak_condorcet_winners",
     "young",

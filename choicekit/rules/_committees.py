@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain, combinations, islice
@@ -66,16 +67,27 @@ def electorate(profile: Approvals) -> tuple[NDArray[Any], Floats]:
     return values.view(np.uint8), weights
 
 
-def level(scores: Floats) -> Ints:
-    """The alternatives with the highest score, all of them where they tie.
+def level(scores: Floats, unit: float = 0.0) -> Ints:
+    """The alternatives with the highest score, all of them where they tie: relative to it, or to a unit if larger.
 
     >>> level(np.array([0.3, 0.1 + 0.2, -np.inf])).tolist()
     [0, 1]
     """
-    sizes = np.abs(scores[np.isfinite(scores)])
-    slack = TIE_TOLERANCE * (sizes.max() if sizes.size else 0.0)
     best = scores.max()
+    slack = TIE_TOLERANCE * max(abs(float(best)), unit)
     return np.flatnonzero((scores == best) | (scores >= best - slack))
+
+
+def digest(*arrays: NDArray[Any]) -> bytes:
+    """A short key of the states of a course, alike for arrays that are equal.
+
+    >>> digest(np.zeros(2)) == digest(np.zeros(2)), len(digest(np.zeros(2)))
+    (True, 16)
+    """
+    key = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        key.update(np.ascontiguousarray(array).tobytes())
+    return key.digest()
 
 
 class Course(NamedTuple, Generic[State]):
@@ -83,7 +95,7 @@ class Course(NamedTuple, Generic[State]):
 
     ``worths(state)`` are scores ``[m]``, -inf for who cannot be elected, or ``None`` when it is over;
     ``seat(state, a, worths)`` is the state after a is elected; ``elected(state)`` who is; states of equal ``key`` go
-    on alike.
+    on alike. Scores tie relative to the best, or to ``unit`` where that is larger.
     """
 
     start: State
@@ -91,6 +103,7 @@ class Course(NamedTuple, Generic[State]):
     seat: Callable[[State, int, Floats], State]
     elected: Callable[[State], NDArray[np.bool_]]
     key: Callable[[State], Any]
+    unit: float = 0.0
 
 
 def elects(width: int, worths: Callable[[NDArray[np.bool_]], Floats | None]) -> Course[NDArray[np.bool_]]:
@@ -136,7 +149,7 @@ def follow(course: Course[Any], alternatives: Labels, ties: TieBreak) -> Followe
             found[tuple(np.flatnonzero(elected).tolist())] = None
             last = state
             continue
-        tied = level(worths)
+        tied = level(worths, course.unit)
         if place is not None:
             tied = tied[[int(np.argmin(place[tied]))]]
         branched |= len(tied) > 1

@@ -35,7 +35,7 @@ class FeasibleRankings(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Features in coordinates of their own: centred, turned and scaled, so that their scale and shifts do not matter.
+    """Features in coordinates of their own: centred, turned and scaled, so that their units do not matter.
 
     ``points[m, r]`` have orthonormal columns, r being the dimensions that the features vary in.
     """
@@ -51,9 +51,12 @@ class Space:
         if not np.isfinite(given).all():
             raise ValueError("features: needed finite numbers, got some that are not; fill them in")
         centred = given - given.mean(0)
-        left, size, right = np.linalg.svd(centred, full_matrices=False)
-        kept = size > 1e-12 * max(given.shape) * np.abs(given).max(initial=1e-300)
-        return cls(given, left[:, kept], (right[kept] / size[kept, None]).T)
+        spread = np.abs(centred).max(0)
+        # what rounding leaves of a column of equal numbers is no feature
+        spread[spread <= 1e-12 * np.abs(given).max(0)] = np.inf
+        left, size, right = np.linalg.svd(centred / spread, full_matrices=False)
+        kept = size > 1e-12 * len(given)
+        return cls(given, left[:, kept], (right[kept] / size[kept, None] / spread).T)
 
     def theta(self, direction: Floats) -> Floats:
         """θ for the features, from one for the points."""
@@ -93,9 +96,9 @@ def separating(differences: Floats) -> Floats | None:
 def feasible(features: ArrayLike, order: ArrayLike) -> Floats | None:
     """A direction θ that induces an order of alternatives strictly, or ``None`` where none does.
 
-    ``features[m, d]`` are those of the alternatives, ``order`` are rows of it, best first (all, or some). θ is such that
-    ⟨θ, x_a − x_b⟩ ≥ 1 for each a that comes right before b, found by a linear programme. Directions that tell two of
-    them apart by less than 1e-9, in coordinates where the features are spread evenly, do not count. Raises
+    ``features[m, d]`` are those of the alternatives, ``order`` are rows of it, best first (all, or some). θ is such
+    that ⟨θ, x_a − x_b⟩ ≥ 1 for each a that comes right before b, found by a linear programme. Directions that tell two
+    of them apart by less than 1e-9, in coordinates where the features are spread evenly, do not count. Raises
     ``ValueError`` for an order that names a row twice or one that is not there.
 
     Source: Ge, Halpern, Micha, Procaccia, Shapira, Vorobeychik and Wu 2024 (arXiv:2405.14758).
@@ -130,8 +133,8 @@ def feasible_rankings(features: ArrayLike, *, budget: int = 10_000) -> FeasibleR
 
     Where the features vary in one or two dimensions the directions are swept; otherwise the alternatives are put into
     the orders of those before them one after the other, a linear programme saying where each can go. m points in
-    general position have Q(m, d) orders, Q(m, 1) = 2 and Q(m + 1, d) = Q(m, d) + m·Q(m, d − 1), which is m(m − 1) in the
-    plane (Cover 1967). There are none where two alternatives have the same features. ``budget`` is how many orders are
+    general position have Q(m, d) orders, Q(m, 1) = 2 and Q(m + 1, d) = Q(m, d) + m·Q(m, d − 1), which is m(m − 1) in
+    the plane. There are none where two alternatives have the same features. ``budget`` is how many orders are
     looked for at most. Raises ``ValueError`` for a budget below 1.
 
     Source: Cover 1967 (doi:10.1137/0115040).

@@ -52,9 +52,8 @@ def _copeland(margins: Floats, alpha: float = 0.5) -> Floats:
         raise ValueError(
             f"copeland: needed alpha between 0 and 1, the part of a win that a tie is worth, got {alpha!r}"
         )
-    least = slack(margins)
-    level: Floats = (np.abs(margins) <= least).sum(-1) - 1.0
-    wins: Floats = (margins > least).sum(-1) + alpha * level
+    won, level = voting.victories(margins, TIE_TOLERANCE)
+    wins: Floats = won + alpha * level
     return wins
 
 
@@ -98,8 +97,8 @@ def _chains_of_votes(supports: Floats) -> Floats:
 
 
 def _beats_all(margins: Floats) -> Floats:
-    beaten = (margins > slack(margins)).sum(-1)
-    found: Floats = (beaten == margins.shape[-1] - 1).astype(np.float64)
+    won, _ = voting.victories(margins, TIE_TOLERANCE)
+    found: Floats = (won == margins.shape[-1] - 1).astype(np.float64)
     return found
 
 
@@ -137,7 +136,7 @@ def copeland(profile: Margins, *, alpha: float = 0.5) -> Scores:
     >>> copeland(votes).scores.tolist(), copeland(votes, alpha=0).scores.tolist()
     ([2.0, 0.5, 0.5], [2.0, 0.0, 0.0])
     """
-    return Scores(profile.alternatives, frozen(_copeland(profile.values, alpha)))
+    return Scores(profile.alternatives, frozen(_copeland(profile.values[None], alpha)[0]))
 
 
 @rule(batch=on_margins(_llull))
@@ -151,7 +150,7 @@ def llull(profile: Margins) -> Scores:
     >>> llull(Margins([[0, 1, 4], [-1, 0, 0], [-4, 0, 0]], "abc")).scores.tolist()
     [2.0, 1.0, 1.0]
     """
-    return Scores(profile.alternatives, frozen(_llull(profile.values)))
+    return Scores(profile.alternatives, frozen(_llull(profile.values[None])[0]))
 
 
 @rule(batch=on_margins(_minimax))

@@ -35,6 +35,7 @@ Eliminate: TypeAlias = Literal["one", "tied"]
 #: What a ballot gives alternatives that are level on top of it.
 Overvotes: TypeAlias = Literal["shared", "whole", "cut"]
 Place: TypeAlias = NDArray[np.int64]
+Way: TypeAlias = tuple[int, int, int, int, int]
 
 EVERY_UNIVERSE = parallel_universes()
 
@@ -71,7 +72,7 @@ class _Elimination:
     level_on_top: int = kernels.SHARED
     absent: bool = False
 
-    def way(self, keep: int) -> tuple[int, int, int, int, int]:
+    def way(self, keep: int) -> Way:
         return self.who, keep, int(self.together), self.level_on_top, int(self.absent)
 
     @property
@@ -93,7 +94,10 @@ class _Elimination:
         return won
 
     def ballots(self, ranks: NDArray[Any]) -> NDArray[Any]:
-        return ranks if self.who < kernels.LEAST_BORDA else ranks[:, :0]
+        """What the kernel reads, in one of two types of integers; nothing where it reads margins alone."""
+        if self.who >= kernels.LEAST_BORDA:
+            return frozen(np.zeros((len(ranks), 0, ranks.shape[2]), np.int8))
+        return ranks if ranks.dtype == np.int8 else frozen(ranks.astype(np.int32))
 
     def majorities(self, margins: Floats | None, profiles: int) -> Floats:
         return np.zeros((profiles, 0, 0)) if margins is None else without_rounding(margins)
@@ -114,18 +118,34 @@ class _Elimination:
             notes = () if whole[0] else (cut_short(self.name, settled.budget),)
         rounds: tuple[Round, ...] = ()
         if not forked[0]:
-            rounds = _rounds(
-                alternatives, *kernels.course(ballots[0], weights, majority[0], self.way(self.keep), place)
-            )
+            rounds = _rounds(alternatives, ballots[0], weights, majority[0], self.way(self.keep), place)
         winners = tuple(alternatives[a] for a in np.flatnonzero(won[0]).tolist())
         return Winners(alternatives, winners, None if ties is None else settled, rounds, notes)
 
 
-def _rounds(alternatives: Labels, number: int, left: Any, scores: Floats, out: Any) -> tuple[Round, ...]:
-    def those(marks: Any) -> Labels:
-        return tuple(alternatives[a] for a in np.flatnonzero(marks).tolist())
-
-    return tuple(Round(those(left[r]), frozen(scores[r][left[r] > 0] + 0.0), those(out[r])) for r in range(number))
+def _rounds(
+    alternatives: Labels, ranks: NDArray[Any], weights: Floats, margins: Floats, way: Way, place: Place
+) -> tuple[Round, ...]:
+    """The rounds of the one course there is; none where the courses part."""
+    size = len(alternatives)
+    order, level = np.zeros(ranks.shape, np.int32), np.zeros(ranks.shape, np.uint8)
+    length = np.zeros(len(ranks), np.int64)
+    kernels.prepared(ranks, way[3] == kernels.CUT, order, level, length)
+    left, found = np.ones(size, np.uint8), []
+    while True:
+        scores, out = np.zeros(size), np.zeros(size, np.uint8)
+        what = kernels.step(order, level, length, weights, margins, left, way, place.size > 0, scores, out)
+        if what == kernels.FORK:
+            if place.size == 0:
+                return ()
+            kernels.settle(out, place)
+        if what != kernels.WON or left.sum() > 1:
+            gone = out if what != kernels.WON else 0 * out
+            those = [tuple(alternatives[a] for a in np.flatnonzero(marks).tolist()) for marks in (left, gone)]
+            found.append(Round(those[0], frozen(scores[left > 0] + 0.0), those[1]))
+        if what == kernels.WON:
+            return tuple(found)
+        left = left & (1 - out)
 
 
 def _together(name: str, eliminate: Eliminate, ties: TieBreak) -> bool:

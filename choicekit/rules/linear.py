@@ -35,8 +35,8 @@ def loss_rule(
 ) -> LinearOrder:
     """The order by the linear rewards that lose the least on the voters' pairwise preferences.
 
-    θ minimises Σ n(a ≻ b) ℓ(⟨θ, x_b⟩ − ⟨θ, x_a⟩) + penalty/2 · |θ|² over ordered pairs, n(a ≻ b) being the weight of the
-    voters who prefer a to b and x_a row a of ``features[m, d]``. ``loss`` is ℓ: "logistic", ln(1 + eˣ) (the
+    θ minimises Σ n(a ≻ b) ℓ(⟨θ, x_b⟩ − ⟨θ, x_a⟩) + penalty/2 · |θ|² over ordered pairs, n(a ≻ b) being the weight of
+    the voters who prefer a to b and x_a row a of ``features[m, d]``. ``loss`` is ℓ: "logistic", ln(1 + eˣ) (the
     Bradley–Terry likelihood, as in reward learning), "exponential", eˣ, "hinge", max(0, 1 + x), of which a linear
     programme finds one of the minima, or a function from an array x to the arrays ℓ(x) and ℓ′(x), convex and smooth.
 
@@ -52,7 +52,7 @@ def loss_rule(
     >>> votes = Rankings.from_orders({"abc": 2, "cba": 1})
     >>> found = loss_rule(votes, features=[[2.0], [1.0], [0.0]])
     >>> found.order, found.direction.round(4).tolist()      # 4σ(−θ) + 4σ(−2θ) = 2σ(θ) + 2σ(2θ)
-    (('a', 'b', 'c'), [0.4287])
+    (('a', 'b', 'c'), [0.4682])
     """
     space = _space("loss_rule", features, profile.alternatives)
     support = profile.supports(unranked)
@@ -176,8 +176,8 @@ def _answer(
             direction = _far_out(name, space, pairs, loss, away, settled)
             if not _chained(space, pairs, direction):
                 raise NoFiniteEstimate(
-                    f"{name}: the loss has no minimum, it falls as long as some rewards grow apart, and the profile does "
-                    "not say in which order all alternatives are then. Ways out: penalty=1e-3, loss='hinge'",
+                    f"{name}: the loss has no minimum, it falls as long as some rewards grow apart, and the profile "
+                    "does not say in which order all alternatives are then. Ways out: penalty=1e-3, loss='hinge'",
                     (),
                 )
             notes = (
@@ -299,14 +299,15 @@ def _recession(pairs: _Pairs) -> tuple[Floats, NDArray[np.bool_]]:
 
 def _far_out(name: str, space: Space, pairs: _Pairs, loss: Loss, away: Floats, settled: NDArray[np.bool_]) -> Floats:
     """A direction as the loss nears its infimum: far along ``away``, at the least loss of the pairs that leaves be."""
-    rest = _Pairs(*(part[settled] for part in pairs))
+    rest = _Pairs(pairs.upper[settled], pairs.lower[settled], pairs.weights[settled], pairs.across[settled])
     basis = _span(rest.across)
     away = away - basis @ (basis.T @ away)
+    away = away / np.abs(away).max()
     near = _least(name, space, rest, loss, 0.0)
     gains = -pairs.across[~settled] @ away
     losses = pairs.across[~settled] @ near
     scale = 1.0 + 2.0 * max(0.0, float((losses / gains).max()))
-    found: Floats = scale * away / max(1.0, float(np.abs(away).max())) if not near.any() else scale * away + near
+    found: Floats = scale * away + near
     return found
 
 
@@ -323,7 +324,8 @@ def _span(rows: Floats) -> Floats:
     if len(rows) == 0:
         return np.zeros((rows.shape[1], 0))
     _, size, right = np.linalg.svd(rows, full_matrices=False)
-    return right[size > TIE_TOLERANCE * max(1e-300, size.max(initial=0.0))].T
+    basis: Floats = right[size > TIE_TOLERANCE * max(1e-300, size.max(initial=0.0))].T
+    return basis
 
 
 # --- The highest score first ----------------------------------------------------------------------------------------
@@ -335,8 +337,8 @@ def _greedily(space: Space, above: Ints, scores: Floats, place: Ints) -> tuple[l
     direction = separating(points[above[:, 0]] - points[above[:, 1]])
     if direction is None:
         raise ValueError(
-            "leximax_copeland: no direction keeps the pairs that all voters rank alike, so that no voter's ballot is an "
-            "order by linear rewards; check the features, or pass pareto=False"
+            "leximax_copeland: no direction keeps the pairs that all voters rank alike, so that no voter's ballot is "
+            "an order by linear rewards; check the features, or pass pareto=False"
         )
     order: list[int] = []
     left = np.lexsort((place, -scores)).tolist()

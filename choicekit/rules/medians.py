@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from choicekit import graphs
 from choicekit.kernels import orders as kernels
 from choicekit.kernels import voting
 from choicekit.outcomes import Orders
@@ -23,6 +24,8 @@ Ints = NDArray[np.int64]
 
 # Up to here the dynamic programme is done before a linear programme is set up.
 _SMALL = 15
+# Up to here components are found from paths between all pairs, without SciPy.
+_FEW = 64
 # A table of 2^26 sets is the largest: half a gigabyte.
 _LARGEST = 26
 # A batch runs the dynamic programme on all alternatives at once up to here.
@@ -137,10 +140,13 @@ def _check(most: int, limit: int, time_limit: float) -> None:
 
 def _components(costs: Floats) -> list[list[int]]:
     """The strongly connected components of the majorities: those of which no cycle leads back are apart."""
-    reach = voting.strongest_paths((costs.T > 0).astype(np.float64)[None])[0] > 0
-    same = (reach & reach.T) | np.eye(len(costs), dtype=bool)
-    first = same.argmax(1)
-    return [np.flatnonzero(first == leader).tolist() for leader in np.unique(first).tolist()]
+    if len(costs) > _FEW:
+        winner, loser = np.nonzero(costs.T > 0)
+        leader = graphs.components(winner, loser, len(costs), strong=True)[1]
+    else:
+        reach = voting.strongest_paths((costs.T > 0).astype(np.float64)[None])[0] > 0
+        leader = ((reach & reach.T) | np.eye(len(costs), dtype=bool)).argmax(1)
+    return [np.flatnonzero(leader == each).tolist() for each in np.unique(leader).tolist()]
 
 
 @dataclass
@@ -263,25 +269,40 @@ def _walk(parts: list[_Part], costs: Floats) -> Iterator[list[int]]:
     before = (costs.T > 0) & (part_of[:, None] != part_of[None, :])
     waiting = before.sum(0)
     states: list[Any] = [part.start for part in parts]
-    prefix: list[int] = []
+    after = {a: state for part in parts for a, state in part.tops(part.start).items()}
+    offered = np.zeros(len(costs), bool)
+    offered[list(after)] = True
 
-    def deeper() -> Iterator[list[int]]:
-        if len(prefix) == len(costs):
-            yield prefix.copy()
-            return
-        for k, part in enumerate(parts):
-            held = states[k]
-            for a, after in part.tops(held).items():
-                if waiting[a] == 0:
-                    states[k] = after
-                    prefix.append(a)
-                    waiting[before[a]] -= 1
-                    yield from deeper()
-                    waiting[before[a]] += 1
-                    prefix.pop()
-            states[k] = held
+    def enter(k: int, state: Any) -> None:
+        """Bring a part to a state: what it offers next."""
+        states[k] = state
+        offered[parts[k].members] = False
+        for a, following in parts[k].tops(state).items():
+            after[a], offered[a] = following, True
 
-    return deeper()
+    def choices() -> Iterator[int]:
+        return iter(np.flatnonzero(offered & (waiting == 0)).tolist())
+
+    # what is put down, with the state its part was in, and what else could be in each of these places
+    taken: list[tuple[int, Any]] = []
+    open_ = [choices()]
+    while open_:
+        a = next(open_[-1], None)
+        if a is not None:
+            k = int(part_of[a])
+            taken.append((a, states[k]))
+            enter(k, after[a])
+            waiting[before[a]] -= 1
+            if len(taken) < len(costs):
+                open_.append(choices())
+                continue
+            yield [a for a, _ in taken]
+        else:
+            open_.pop()
+        if taken:
+            a, state = taken.pop()
+            waiting[before[a]] += 1
+            enter(int(part_of[a]), state)
 
 
 def _tops(margins: Floats, most: int, limit: int, time_limit: float) -> Floats:

@@ -59,7 +59,7 @@ def satisfaction_approval(profile: Approvals, *, size: int, ties: TieBreak = UNI
     score(W) = Σ_{a ∈ W} Σ_i w_i [i approves of a] / |A_i|, with A_i what voter i approves of (SAV). Raises
     ``ValueError`` for a size that is not from 1 to m.
 
-    Source: Brams and Kilgour 2014 (doi:10.1007/978-3-319-05158-1_11).
+    Source: Brams and Kilgour 2014.
 
     >>> votes = Approvals([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]], alternatives="abcd")
     >>> satisfaction_approval(votes, size=1).committees      # c has 2, a and b 3/2 each

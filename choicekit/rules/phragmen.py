@@ -11,7 +11,7 @@ from choicekit.kernels import committees
 from choicekit.outcomes import Committees, TieBreak
 from choicekit.profiles import Approvals
 from choicekit.profiles._columns import Floats
-from choicekit.rules._committees import UNIVERSES, Course, chosen, electorate, follow, outcome, seats
+from choicekit.rules._committees import UNIVERSES, Course, chosen, digest, electorate, follow, outcome, seats
 from choicekit.rules._rule import rule
 
 #: Leximax loads enumerate the sets of seats.
@@ -37,6 +37,7 @@ def course(values: NDArray[Any], weights: Floats, size: int) -> Course[Loads]:
     [-1.0, -0.5]
     """
     backing = committees.totals(values, weights)
+    unit = 1.0 / float(weights.sum())
 
     def worths(state: Loads) -> Floats | None:
         if state.elected.sum() >= size:
@@ -55,11 +56,11 @@ def course(values: NDArray[Any], weights: Floats, size: int) -> Course[Loads]:
             return Loads(elected, state.load)
         return Loads(elected, np.where(values[:, alternative] != 0, -worth[alternative], state.load))
 
-    def key(state: Loads) -> tuple[bytes, bytes]:
-        return state.elected.tobytes(), (np.round(state.load * weights.sum(), 6) + 0.0).tobytes()
+    def key(state: Loads) -> bytes:
+        return digest(state.elected, np.round(state.load / unit, 9) + 0.0)
 
     start = Loads(np.zeros(values.shape[1], np.bool_), np.zeros(len(values)))
-    return Course(start, worths, seat, lambda state: state.elected, key)
+    return Course(start, worths, seat, lambda state: state.elected, key, unit)
 
 
 @rule

@@ -6,6 +6,7 @@ returns the group that is not represented, or ``None``.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
@@ -197,7 +198,7 @@ def core(
 
     ``None`` where there is none: the committee is in the core. Exact: sets are grown while enough voters could gain;
     where ``nodes`` sets do not decide it, by integer programmes. Raises ``RuntimeError`` where those are not solved
-    within ``time_limit`` seconds each, ``ValueError`` as :func:`justified_representation`.
+    within ``time_limit`` seconds together, ``ValueError`` as :func:`justified_representation`.
 
     Source: Aziz et al. 2017 (doi:10.1007/s00355-016-1019-3).
 
@@ -209,11 +210,14 @@ def core(
     values, weights = electorate(profile)
     size, total = int(inside.sum()), float(profile.weights.sum())
     held = values[:, inside].sum(1, dtype=np.int64)
+    deadline = None
     for number in range(1, size + 1):
         needed = _needed(number, size, total)
         found, left = committees.deviation(values, weights, held, number, needed, nodes)
         if not len(found) and left == 0:
-            found = _program(values, weights, held, number, needed, time_limit)
+            now = time.monotonic()
+            deadline = deadline or now + (np.inf if time_limit is None else time_limit)
+            found = _program(values, weights, held, number, needed, deadline - now)
         if len(found):
             chosen = np.isin(np.arange(len(inside)), found)
             voters = profile.values[:, chosen].sum(1) > profile.values[:, inside].sum(1)
@@ -223,7 +227,7 @@ def core(
 
 def _program(
     values: NDArray[Any], weights: NDArray[np.float64], held: NDArray[np.int64], number: int, needed: float,
-    time_limit: float | None,
+    time_limit: float,
 ) -> NDArray[np.int64]:  # fmt: skip
     """So many alternatives of which the most voters approve of more than they hold, if enough do; else none."""
     voters, width = values.shape
@@ -238,12 +242,12 @@ def _program(
         graphs.sparse(rows, columns, entries, (1 + voters, width + voters)),
         lowest=np.concatenate([[number], np.full(voters, -np.inf)]),
         highest=np.concatenate([[number], np.zeros(voters)]),
-        bounds=[(0.0, 1.0)] * (width + voters), time_limit=time_limit,
+        bounds=[(0.0, 1.0)] * (width + voters), time_limit=None if time_limit == np.inf else max(time_limit, 0.0),
     )  # fmt: skip
     if result.solution is not None and -result.value >= scale * needed:
         return np.flatnonzero(result.solution[:width] > 0.5)
     if -result.bound >= scale * needed and result.status != "optimal":
-        raise RuntimeError(f"core: not decided within {time_limit} seconds; allow more with time_limit=")
+        raise RuntimeError("the core: not decided in time; allow more seconds with time_limit=")
     return np.zeros(0, np.int64)
 
 

@@ -13,7 +13,7 @@ from choicekit.outcomes import TIE_TOLERANCE, Committees, Labels, TieBreak
 from choicekit.profiles import Approvals
 from choicekit.profiles._columns import Floats, Label, short
 from choicekit.rules import phragmen
-from choicekit.rules._committees import UNIVERSES, Course, Followed, electorate, elects, follow, outcome, seats
+from choicekit.rules._committees import UNIVERSES, Course, Followed, digest, electorate, elects, follow, outcome, seats
 from choicekit.rules._rule import rule
 
 Satisfaction: TypeAlias = Literal["cost", "cardinality"]
@@ -68,6 +68,7 @@ def _course(market: Market, money: float) -> Course[Purse]:
     values, weights = market.values, market.weights
     loads = phragmen.course(values, weights, market.size)
     efficiency = committees.totals(values, weights) * market.worth / market.cost
+    unit = money if market.completion == "sequential_phragmen" else 0.0  # loads there may be about 0
 
     def settle(elected: NDArray[np.bool_], purse: Floats, sold: bool) -> Purse:
         open_ones = market.affordable(elected) if market.completion else ~elected
@@ -96,11 +97,11 @@ def _course(market: Market, money: float) -> Course[Purse]:
             purse = -loads.seat(phragmen.Loads(state.elected, -purse), alternative, worths).load
         return settle(elected, purse, state.sold)
 
-    def key(state: Purse) -> tuple[bytes, bytes]:
-        return state.elected.tobytes(), (np.round(state.money / money, 7) + 0.0).tobytes()
+    def key(state: Purse) -> bytes:
+        return digest(state.elected, np.round(state.money / money, 9) + 0.0)
 
     start = settle(np.zeros(values.shape[1], np.bool_), np.full(len(values), money), False)
-    return Course(start, lambda state: state.worths, seat, lambda state: state.elected, key)
+    return Course(start, lambda state: state.worths, seat, lambda state: state.elected, key, unit)
 
 
 @rule
@@ -222,18 +223,17 @@ def _raised(market: Market, money: float, increment: float, alternatives: Labels
     if not np.isfinite(increment) or increment <= 0:
         raise ValueError(f"equal_shares_budget: the increment must be a positive number, got {increment!r}")
     best = money
-    while money <= best + increment:
-        elected = np.zeros((1, len(market.cost)), np.bool_)
+    while True:
+        elected = []
         for committee in follow(_course(market, money), alternatives, ties).committees:
-            elected[0] = False
-            elected[0, list(committee)] = True
-            if market.cost[elected[0]].sum() > market.budget * (1 + TIE_TOLERANCE):
+            elected.append(np.isin(np.arange(len(market.cost)), committee))
+            if market.cost[elected[-1]].sum() > market.budget * (1 + TIE_TOLERANCE):
                 return best
         best = money
-        if not market.affordable(elected[0]).any() or money * market.weights.min() > market.cost.sum():
+        full = not any(market.affordable(each).any() for each in elected)
+        if full or money * market.weights.min() > market.cost.sum():
             return best
         money += increment
-    return best
 
 
 def _known(name: str, given: object, options: tuple[object, ...]) -> None:

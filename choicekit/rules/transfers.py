@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels import committees
+from choicekit.kernels import transfers
 from choicekit.outcomes import TIE_TOLERANCE, Committees, Labels, Round, Seating, TieBreak
 from choicekit.profiles import Rankings
 from choicekit.profiles._columns import Floats, frozen
 from choicekit.profiles._ranks import Unranked, reading
-from choicekit.rules._committees import UNIVERSES, merged, seats, unfinished
+from choicekit.rules._committees import UNIVERSES, digest, merged, seats, unfinished
 from choicekit.rules._rule import rule
 
 Quota: TypeAlias = Literal["droop", "hare", "hagenbach_bischoff"]
@@ -57,7 +57,7 @@ def single_transferable_vote(
     elected among the first. ``rounds`` are :class:`~choicekit.outcomes.Seating` with the votes, the elected in their
     order. Raises ``ValueError`` for a size that is not from 1 to m, an unknown quota, or if no ballot ranks anything.
 
-    Source: Hill, Wichmann and Woodall 1987 (doi:10.1093/comjnl/30.3.277); Tideman 1995 (doi:10.1257/jep.9.1.27).
+    Source: Tideman 1995 (doi:10.1257/jep.9.1.27).
 
     >>> votes = Rankings.from_orders({"abc": 5, "bca": 1, "cab": 2})
     >>> found = single_transferable_vote(votes, size=2)      # quota 3: of a's 5 votes 2 pass to b, which then has 3
@@ -78,7 +78,7 @@ def single_transferable_vote(
     place = ties.ranks(profile.alternatives)
     width = len(profile.alternatives)
     stack = [Count(np.ones(width, np.bool_), np.zeros(width, np.bool_), weights, ())]
-    seen: set[Any] = set()
+    seen: set[bytes] = set()
     found: dict[tuple[int, ...], tuple[Round, ...]] = {}
     visited, branched = 0, False
     while stack and not (found and place is None and visited >= (ties.budget or np.inf)):
@@ -90,11 +90,7 @@ def single_transferable_vote(
         after = _round(ranks, count, size, needed, simultaneous, place, profile.alternatives)
         branched |= len(after) > 1
         for state in reversed(after):
-            key = (
-                state.standing.tobytes(),
-                state.elected.tobytes(),
-                (np.round(state.weights / needed, 9) + 0.0).tobytes(),
-            )
+            key = digest(state.standing, state.elected, np.round(state.weights / needed, 9) + 0.0)
             if key not in seen:
                 seen.add(key)
                 stack.append(state)
@@ -110,7 +106,7 @@ def _round(
     alternatives: Labels,
 ) -> list[Count]:  # fmt: skip
     """The states one round later, several where alternatives tie."""
-    votes = committees.tallies(ranks, count.weights, count.standing)
+    votes = transfers.tallies(ranks, count.weights, count.standing)
     standing = np.flatnonzero(count.standing)
     ordered = standing[np.argsort(-votes[standing], kind="stable")]
     slack = TIE_TOLERANCE * max(float(votes.max()), needed)
@@ -136,7 +132,7 @@ def _elect(
 ) -> Count:
     kept = np.zeros(len(votes))
     kept[winners] = np.where(votes[winners] > needed, needed / np.maximum(votes[winners], needed), 1.0)
-    weights = committees.passed_on(ranks, count.weights, count.standing, kept)
+    weights = transfers.passed_on(ranks, count.weights, count.standing, kept)
     standing, elected = count.standing.copy(), count.elected.copy()
     standing[winners] = False
     elected[winners] = True
