@@ -3,6 +3,7 @@
 from choicekit import alignment, domains, ingest, models, rules, statistics, welfare
 from choicekit.models import Fit
 from choicekit.outcomes import (
+    Bargain,
     Committees,
     Lottery,
     NoFiniteEstimate,
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Approvals",
     "Audit",
+    "Bargain",
     "Batch",
     "Committees",
     "Comparisons",

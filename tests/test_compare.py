@@ -22,7 +22,7 @@ from choicekit.outcomes import Lottery, Scores, Winners
 from choicekit.rules import cardinal, condorcet, fixed_order, grades, probabilistic, robustness
 from choicekit.rules.comparing import Contest, Verdict, compare
 from choicekit.rules.elimination import instant_runoff
-from choicekit.rules.positional import borda, dowdall, k_approval, plurality, positional, veto
+from choicekit.rules.places import borda, dowdall, k_approval, plurality, positional, veto
 from choicekit.rules.robustness import Robustness, bootstrap, margin_of_victory, taken_apart, winners_of
 
 CAPITAL = ck.Rankings.from_orders({"MNCK": 42, "NCKM": 26, "CKNM": 15, "KCNM": 17})

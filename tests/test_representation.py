@@ -136,7 +136,7 @@ def test_known_failures() -> None:
         assert found.seats == 1
         assert check(halves, "ac") is None
     assert str(rep.justified_representation(halves, "ab")) == (
-        "justified representation fails: 2 voters of weight 2 (2 deserve 1 seat) agree on 'c'"
+        "justified representation fails: ballots of weight 2 (2 deserve 1 seat) agree on 'c'"
     )
     # PJR without EJR: four voters agree on two, each has one of the two members that they have together
     rows = [[1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0], [1, 1, 0, 1, 0, 0], [1, 1, 0, 1, 0, 0]]

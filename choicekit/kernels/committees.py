@@ -232,18 +232,9 @@ def _top(gain: Floats, start: int, number: int) -> float:
 
 @jit
 def best_committees(
-    values: Floats,
-    weights: Floats,
-    marginal: Floats,
-    cover: bool,
-    groups: Floats,
-    first: Ints,
-    left: Ints,
-    size: int,
-    best: float,
-    room: int,
-    work: int,
-) -> tuple[Ints, int, float, float, bool]:
+    values: Floats, weights: Floats, marginal: Floats, cover: bool, groups: Floats, first: Ints, left: Ints,
+    size: int, best: float, room: int, work: int,
+) -> tuple[Ints, int, float, float, bool]:  # fmt: skip
     """The committees of the highest score, how many were met, the score, a bound of it, and whether the search ended.
 
     The score adds up ``marginal`` worths of a voter's first, second, … approved member or, where ``cover``, each
@@ -299,13 +290,11 @@ def best_committees(
                 kept[found] = chosen
             found += 1
     limit = best
-    for d in range(depth + 1):
-        if place[d] < 0:
-            ahead = _open_bound(values, weights, held[d], marginal, cover, left, size - d)
-        else:
-            following = max(place[d], 0) if d == depth else place[d] + 1
-            ahead = _top(gain[d, : length[d]], following, size - d)
-        limit = max(limit, score[d] + ahead)
+    if depth >= 0:
+        if place[depth] < 0:
+            _ranked(values, weights, held[depth], marginal, cover, left, order[depth], gain[depth])
+            length[depth] = len(left)
+        limit = max(best, _ahead(score, gain, length, place, depth))
     return kept[: min(found, room)], found, best, limit, depth < 0
 
 
@@ -335,13 +324,13 @@ def _ranked(
 
 
 @jit
-def _open_bound(
-    values: Floats, weights: Floats, held: Floats, marginal: Floats, cover: bool, left: Ints, seats: int
-) -> float:
-    """What a node that was never opened could at most add."""
-    raw = np.zeros(len(left))
-    _gains(values, weights, held, marginal, cover, left, raw)
-    return _top(np.sort(raw)[::-1], 0, seats)
+def _ahead(score: Floats, gain: Floats, length: Ints, place: Ints, depth: int) -> float:
+    """A bound of the scores in the part of the tree that a search which stopped at ``depth`` did not see."""
+    limit = -np.inf
+    for d in range(depth + 1):
+        following = max(place[d], 0) if d == depth else place[d] + 1
+        limit = max(limit, score[d] + _top(gain[d, : length[d]], following, len(length) - d))
+    return limit
 
 
 @jit

@@ -289,6 +289,13 @@ def prepare(
 
 
 @jit_sums
+def put(values: Floats, out: Floats) -> None:
+    """Copy as many values as both have."""
+    for i in range(min(len(values), len(out))):
+        out[i] = values[i]
+
+
+@jit_sums
 def move(values: Floats, length: float, steps: Floats) -> None:
     """values += length · steps, of which there may be more."""
     for i in range(len(values)):
@@ -317,7 +324,7 @@ def interior(
     short, dual = np.empty(rows), np.empty(n)
     dv, dy, ds, dz = np.zeros(n), np.zeros(rows), np.zeros(rows), np.zeros(n)
     want_s, want_v = np.empty(k), np.empty(n)
-    best, since, kept = 1e30, 0, np.empty(2 * n + k + rows)
+    best, since, kept = 1e30, 0, np.empty((4, max(n, rows)))
     for step in range(limit):
         lack = residuals(E, k, target, cost, v, s, y, z, short, dual)
         total = pairs(tau, s, y, v, z, 0.0, 0.0, ds, dy, dv, dz)
@@ -330,10 +337,10 @@ def interior(
         worst = total + lack + off
         if worst < 0.5 * best:
             best, since = worst, step
-            kept[:n], kept[n : n + k], kept[n + k : 2 * n + k], kept[2 * n + k :] = v, s, z, y
+            put(v, kept[0]), put(s, kept[1]), put(z, kept[2]), put(y, kept[3])
         if not worst < 1e30 or step - since > 6:
             # rounding lets it go no further: back to where it was best
-            v[:], s[:], z[:], y[:] = kept[:n], kept[n : n + k], kept[n + k : 2 * n + k], kept[2 * n + k :]
+            put(kept[0], v), put(kept[1], s), put(kept[2], z), put(kept[3], y)
             return best <= 1e4 * tolerance, step
         d, heavy = prepare(E, columns, k, v, s, y, z, lower, across, schur)
         mu, centre, second = total / linear, 0.0, 0.0

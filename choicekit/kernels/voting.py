@@ -136,9 +136,9 @@ def first_places(ranks: Ranks, weights: Floats, block: Ranks, top: int) -> Float
             firsts = 0
             for i in range(size):
                 for v in range(padded):
-                    firsts += np.int32(block[i, v] == best[v])
+                    firsts += int(block[i, v] == best[v])
             padding = padded - min(voters - start, BLOCK)
-            if firsts > padded + (size - 1) * padding:  # some are tied for first, or rank nothing
+            if size == 1 or firsts > padded + (size - 1) * padding:  # some are tied for first, or rank nothing
                 level[:padded] = 0
                 for i in range(size):
                     for v in range(padded):

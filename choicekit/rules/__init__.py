@@ -61,7 +61,7 @@ from choicekit.rules.multiwinner import (
     sequential_proportional_approval,
 )
 from choicekit.rules.phragmen import leximax_phragmen, sequential_phragmen
-from choicekit.rules.positional import borda, dowdall, k_approval, plurality, positional, veto
+from choicekit.rules.places import borda, dowdall, k_approval, plurality, positional, veto
 from choicekit.rules.probabilistic import (
     maximal_lottery,
     population_proportional,
@@ -72,6 +72,7 @@ from choicekit.rules.probabilistic import (
     sampled_serial_dictatorship,
 )
 from choicekit.rules.representation import (
+    Unrepresented,
     core,
     extended_justified_representation,
     extended_justified_representation_plus,
@@ -90,6 +91,7 @@ __all__ = [
     "FeasibleRankings",
     "Robustness",
     "Rule",
+    "Unrepresented",
     "Verdict",
     "approval",
     "approval_chamberlin_courant",

@@ -27,7 +27,7 @@ def on_margins(score: Callable[..., Floats]) -> Kernel:
     return kernel
 
 
-def on_supports(score: Callable[[Floats], Floats]) -> Kernel:
+def _on_supports(score: Callable[[Floats], Floats]) -> Kernel:
     """The kernel of a rule on supports ``[b, m, m]`` that gives scores ``[b, m]``."""
 
     def kernel(many: Batch, *, unranked: Unranked = "below") -> Floats:
@@ -43,7 +43,11 @@ def slack(margins: Floats) -> Floats:
 
 
 def elected(alternatives: Labels, marks: Any) -> Labels:
-    """The labels of those marked true or 1."""
+    """The labels of those marked true or 1.
+
+    >>> elected(("a", "b", "c"), [1, 0, 1])
+    ('a', 'c')
+    """
     return tuple(alternatives[a] for a in np.flatnonzero(marks).tolist())
 
 
@@ -169,7 +173,7 @@ def minimax(profile: Margins) -> Scores:
     return Scores(profile.alternatives, frozen(_minimax(profile.values)))
 
 
-@rule(batch=on_supports(_minimax_winning_votes))
+@rule(batch=_on_supports(_minimax_winning_votes))
 def minimax_winning_votes(profile: Rankings, *, unranked: Unranked = "below") -> Scores:
     """Minus the most votes by which an alternative is beaten; 0 for one that nothing beats.
 
@@ -184,7 +188,7 @@ def minimax_winning_votes(profile: Rankings, *, unranked: Unranked = "below") ->
     return Scores(profile.alternatives, frozen(_minimax_winning_votes(profile.supports(unranked)[None])[0]))
 
 
-@rule(batch=on_supports(_minimax_opposition))
+@rule(batch=_on_supports(_minimax_opposition))
 def minimax_opposition(profile: Rankings, *, unranked: Unranked = "below") -> Scores:
     """Minus the most votes that any other alternative gets against an alternative, a majority or not.
 
@@ -215,7 +219,7 @@ def schulze(profile: Margins) -> Scores:
     return Scores(profile.alternatives, frozen(_chains(profile.values[None])[0]))
 
 
-@rule(batch=on_supports(_chains_of_votes))
+@rule(batch=_on_supports(_chains_of_votes))
 def schulze_winning_votes(profile: Rankings, *, unranked: Unranked = "below") -> Scores:
     """Schulze's rule with a step as strong as the votes for its winner, not as the margin.
 

@@ -41,13 +41,21 @@ EVERY_UNIVERSE = parallel_universes()
 
 
 def place_of(ties: TieBreak, alternatives: Labels) -> Place:
-    """Each alternative's number in the order that breaks ties; an empty array for parallel universes."""
+    """Each alternative's number in the order that breaks ties; an empty array for parallel universes.
+
+    >>> place_of(TieBreak("fixed order", order=("b", "a")), ("a", "b")).tolist(), place_of(EVERY_UNIVERSE, ("a",)).size
+    ([1, 0], 0)
+    """
     place = ties.ranks(alternatives)
     return np.zeros(0, np.int64) if place is None else place
 
 
 def cut_short(name: str, budget: int | None) -> str:
-    """What the outcome of a search that its budget ended says of itself."""
+    """What the outcome of a search that its budget ended says of itself.
+
+    >>> cut_short("benham", 5)[:51]
+    'benham: the budget of 5 ended the search of the cou'
+    """
     return (
         f"{name}: the budget of {budget} ended the search of the courses that ties leave open; those listed win in "
         "some course, others may too"
@@ -55,7 +63,11 @@ def cut_short(name: str, budget: int | None) -> str:
 
 
 def without_rounding(margins: Floats) -> Floats:
-    """Margins with those that count as ties made 0."""
+    """Margins with those that count as ties made 0.
+
+    >>> without_rounding(np.array([[0, 0.1 + 0.2 - 0.3, 1], [0.3 - 0.1 - 0.2, 0, 1], [-1, -1, 0]]))[0].tolist()
+    [0.0, 0.0, 1.0]
+    """
     least = TIE_TOLERANCE * np.abs(margins).max(axis=(-2, -1), keepdims=True)
     clean: Floats = np.where(np.abs(margins) <= least, 0.0, margins)
     return clean

@@ -34,7 +34,7 @@ class Unrepresented:
     ``alternatives`` are what they agree on (or, in the core, would rather have). ``str`` says it in words.
 
     >>> print(Unrepresented("justified representation", (0, 1), 2.0, 1.5, ("a",), 1))
-    justified representation fails: 2 voters of weight 2 (1.5 deserve 1 seat) agree on 'a'
+    justified representation fails: ballots of weight 2 (1.5 deserve 1 seat) agree on 'a'
     """
 
     axiom: str
@@ -47,7 +47,7 @@ class Unrepresented:
     def __str__(self) -> str:
         deed = "would all be better off with" if self.axiom == "the core" else "agree on"
         return (
-            f"{self.axiom} fails: {len(self.voters)} voters of weight {self.weight:.10g} ({self.needed:.10g} deserve "
+            f"{self.axiom} fails: ballots of weight {self.weight:.10g} ({self.needed:.10g} deserve "
             f"{self.seats} seat{'s' if self.seats > 1 else ''}) {deed} {short(self.alternatives)}"
         )
 
@@ -137,7 +137,7 @@ def extended_justified_representation(
     >>> print(found)
     None
     >>> print(extended_justified_representation(Approvals([[1, 1, 0]] * 2, alternatives="abc"), "ac"))
-    extended justified representation fails: 2 voters of weight 2 (2 deserve 2 seats) agree on 'a', 'b'
+    extended justified representation fails: ballots of weight 2 (2 deserve 2 seats) agree on 'a', 'b'
     """
     axiom = "extended justified representation"
     inside = _members(axiom, profile.alternatives, committee)
@@ -157,7 +157,7 @@ def proportional_justified_representation(
 
     >>> votes = Approvals([[1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0]], alternatives="abcdef")
     >>> print(proportional_justified_representation(votes, "aef"))
-    proportional justified representation fails: 2 voters of weight 2 (1.333333333 deserve 2 seats) agree on 'a', 'b'
+    proportional justified representation fails: ballots of weight 2 (1.333333333 deserve 2 seats) agree on 'a', 'b'
     """
     axiom = "proportional justified representation"
     inside = _members(axiom, profile.alternatives, committee)
@@ -204,7 +204,7 @@ def core(
 
     >>> votes = Approvals([[1, 1, 0, 0]] * 2 + [[0, 0, 1, 1]] * 2, alternatives="abcd")
     >>> print(core(votes, "ac"), core(votes, "ab"), sep="; ")
-    None; the core fails: 2 voters of weight 2 (2 deserve 1 seat) would all be better off with 'c'
+    None; the core fails: ballots of weight 2 (2 deserve 1 seat) would all be better off with 'c'
     """
     inside = _members("the core", profile.alternatives, committee)
     values, weights = electorate(profile)
