@@ -209,7 +209,7 @@ def inside(G: Floats, B: Floats, role: Codes, kept: Flags, p: Floats) -> int:
         # constraints that leave no slack at all: what they leave is looked for among those that meet them
         for i in range(g, len(rows)):
             strict[i] = False
-        free &= len(bounds) == 0
+        free = free and len(bounds) == 0
         found = lifted(rows, strict, B, role, kept, free, even, units, p)
     return found
 
@@ -278,7 +278,7 @@ def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[
                 if logs and (not ok or level(G, live, p, np.ones(g)) < 1e-3):
                     # tiny gains are lost beside the largest: count them in units of their own
                     for i in range(g):
-                        unit = mean(G[i], p)
+                        unit = max(mean(G[i], p), TINY)
                         for a in range(m):
                             G[i, a] /= unit
                     ok, z, y, s, nu, s_bounds, _ = lottery(

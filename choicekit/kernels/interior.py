@@ -11,26 +11,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels._jit import jit_sums
+from choicekit.kernels._jit import jit, jit_sums
 
 Floats = NDArray[np.float64]
 
 #: Columns that are multiplied at once, few enough to stay in the processor's cache.
 _CHUNK = 256
+#: What stays positive does not come nearer to 0, where a hopeless problem would bring it.
+_LEAST = 1e-100
 
 
 @jit_sums
 def weighted_products(rows: Floats, scale: Floats, out: Floats) -> None:
-    """The lower half of rows · diag(scale) · rowsᵀ."""
+    """The upper half of rows · diag(scale) · rowsᵀ."""
     count, width = rows.shape
-    scaled = np.empty(_CHUNK)
+    scaled = np.empty(min(_CHUNK, width))
     for low in range(0, width, _CHUNK):
         size = min(_CHUNK, width - low)
         for i in range(count):
             for a in range(size):
                 scaled[a] = rows[i, low + a] * scale[low + a]
-            j = 0
-            while j + 3 <= i:
+            j = i
+            while j + 3 < count:
                 one, two, three, four = 0.0, 0.0, 0.0, 0.0
                 for a in range(size):
                     mine = scaled[a]
@@ -43,7 +45,7 @@ def weighted_products(rows: Floats, scale: Floats, out: Floats) -> None:
                 out[i, j + 2] = three if low == 0 else out[i, j + 2] + three
                 out[i, j + 3] = four if low == 0 else out[i, j + 3] + four
                 j += 4
-            while j <= i:
+            while j < count:
                 one = 0.0
                 for a in range(size):
                     one += scaled[a] * rows[j, low + a]
@@ -53,34 +55,39 @@ def weighted_products(rows: Floats, scale: Floats, out: Floats) -> None:
 
 @jit_sums
 def factor(matrix: Floats) -> None:
-    """Cholesky's factor in the lower half, in place; an unknown whose pivot rounding has eaten is fixed at 0."""
-    for i in range(len(matrix)):
-        diagonal = matrix[i, i]
-        for j in range(i + 1):
-            total = matrix[i, j]
-            for a in range(j):
-                total -= matrix[i, a] * matrix[j, a]
-            if j < i:
-                matrix[i, j] = total / matrix[j, j]
-            elif total > 1e-15 * diagonal and total > 1e-280:
-                matrix[i, i] = np.sqrt(total)
-            else:
-                matrix[i, i] = 1e64
+    """Cholesky's factor in the upper half, in place, with reciprocals on the diagonal.
+
+    An unknown whose pivot rounding has eaten is fixed at 0.
+    """
+    size = len(matrix)
+    least = np.empty(size)
+    for i in range(size):
+        least[i] = max(1e-15 * matrix[i, i], 1e-280)
+    for i in range(size):
+        root = 1 / np.sqrt(matrix[i, i]) if matrix[i, i] > least[i] else 1e-64
+        matrix[i, i] = root
+        for j in range(i + 1, size):
+            matrix[i, j] *= root
+        for j in range(i + 1, size):
+            share = matrix[i, j]
+            for a in range(j, size):
+                matrix[j, a] -= share * matrix[i, a]
 
 
 @jit_sums
-def solve(lower: Floats, right: Floats) -> None:
-    """x with L Lᵀ x = right, in place."""
-    size = len(lower)
+def solve(upper: Floats, right: Floats) -> None:
+    """x with Uᵀ U x = right, in place."""
+    size = len(upper)
     for i in range(size):
-        total = right[i]
-        for a in range(i):
-            total -= lower[i, a] * right[a]
-        right[i] = total / lower[i, i]
+        right[i] *= upper[i, i]
+        mine = right[i]
+        for a in range(i + 1, size):
+            right[a] -= mine * upper[i, a]
     for i in range(size - 1, -1, -1):
-        right[i] /= lower[i, i]
-        for a in range(i):
-            right[a] -= lower[i, a] * right[i]
+        total = right[i]
+        for a in range(i + 1, size):
+            total -= upper[i, a] * right[a]
+        right[i] = total * upper[i, i]
 
 
 @jit_sums
@@ -104,29 +111,28 @@ def add_transposed(rows: Floats, vector: Floats, out: Floats) -> None:
 
 @jit_sums
 def by_rows(
-    E: Floats, k: int, lower: Floats, d: Floats, v: Floats, y: Floats, short: Floats, dual: Floats,
-    want_s: Floats, want_v: Floats, dv: Floats, dy: Floats,
+    E: Floats, k: int, upper: Floats, d: Floats, over_v: Floats, over_y: Floats, short: Floats, dual: Floats,
+    want_s: Floats, want_v: Floats, dv: Floats, dy: Floats, inner: Floats,
 ) -> None:  # fmt: skip
     """Newton's step from a factor of E D Eᵀ + diag(s/y): for more alternatives than rows."""
-    inner = np.empty(len(v))
-    for a in range(len(v)):
-        inner[a] = d[a] * dual[a] - want_v[a] * d[a] / v[a]
+    for a in range(len(dv)):
+        inner[a] = d[a] * (dual[a] - want_v[a] * over_v[a])
     times(E, inner, dy)
     for i in range(len(E)):
         dy[i] += short[i]
-        if i < k:
-            dy[i] += want_s[i] / y[i]
-    solve(lower, dy)
-    for a in range(len(v)):
-        dv[a] = want_v[a] / v[a] - dual[a]
+    for i in range(k):
+        dy[i] += want_s[i] * over_y[i]
+    solve(upper, dy)
+    for a in range(len(dv)):
+        dv[a] = 0.0
     add_transposed(E, dy, dv)
-    for a in range(len(v)):
-        dv[a] *= d[a]
+    for a in range(len(dv)):
+        dv[a] = d[a] * dv[a] - inner[a]
 
 
 @jit_sums
 def by_columns(
-    E: Floats, k: int, lower: Floats, across: Floats, schur: Floats, heavy: float, v: Floats, s: Floats, y: Floats,
+    E: Floats, k: int, upper: Floats, across: Floats, schur: Floats, heavy: float, v: Floats, s: Floats, y: Floats,
     short: Floats, dual: Floats, want_s: Floats, want_v: Floats, dv: Floats, dy: Floats,
 ) -> None:  # fmt: skip
     """Newton's step from a factor of Eᵀ diag(y/s) E + diag(z/v): for more rows than alternatives."""
@@ -137,7 +143,7 @@ def by_columns(
     for a in range(len(v)):
         dv[a] = want_v[a] / v[a] - dual[a]
     add_transposed(E[:k], push, dv)
-    solve(lower, dv)
+    solve(upper, dv)
     pull = np.empty(equations)
     times(E[k:], dv, pull)
     for j in range(equations):
@@ -154,7 +160,7 @@ def by_columns(
 
 @jit_sums
 def refine(
-    E: Floats, k: int, lower: Floats, across: Floats, schur: Floats, heavy: float, v: Floats, s: Floats, y: Floats,
+    E: Floats, k: int, upper: Floats, across: Floats, schur: Floats, heavy: float, v: Floats, s: Floats, y: Floats,
     z: Floats, short: Floats, dual: Floats, want_v: Floats, dv: Floats, dy: Floats,
 ) -> None:  # fmt: skip
     """Take out of a step by columns what rounding left in its equations."""
@@ -169,32 +175,27 @@ def refine(
     times(E[k:], dv, left[k:])
     for j in range(k, rows):
         left[j] = short[j] - left[j]
-    by_columns(E, k, lower, across, schur, heavy, v, s, y, left, lack, np.zeros(k), np.zeros(n), more_v, more_y)
-    for a in range(n):
-        dv[a] += more_v[a]
-    for i in range(rows):
-        dy[i] += more_y[i]
+    by_columns(E, k, upper, across, schur, heavy, v, s, y, left, lack, np.zeros(k), np.zeros(n), more_v, more_y)
+    move(dv, 1.0, more_v)
+    move(dy, 1.0, more_y)
 
 
 @jit_sums
 def refine_rows(
-    E: Floats, k: int, lower: Floats, d: Floats, v: Floats, s: Floats, y: Floats, short: Floats, want_s: Floats,
-    dv: Floats, dy: Floats,
+    E: Floats, k: int, upper: Floats, d: Floats, over_v: Floats, over_y: Floats, s: Floats, short: Floats,
+    want_s: Floats, dv: Floats, dy: Floats, inner: Floats,
 ) -> None:  # fmt: skip
     """Take out of a step by rows what rounding left in its equations."""
     rows, n = E.shape
-    left = np.empty(rows)
+    left, more_v, more_y, none = np.empty(rows), np.empty(n), np.empty(rows), np.zeros(max(k, n))
     times(E, dv, left)
     for i in range(rows):
         left[i] = short[i] - left[i]
-        if i < k:
-            left[i] += (want_s[i] - s[i] * dy[i]) / y[i]
-    more_v, more_y = np.empty(n), np.empty(rows)
-    by_rows(E, k, lower, d, v, y, left, np.zeros(n), np.zeros(k), np.zeros(n), more_v, more_y)
-    for a in range(n):
-        dv[a] += more_v[a]
-    for i in range(rows):
-        dy[i] += more_y[i]
+    for i in range(k):
+        left[i] += (want_s[i] - s[i] * dy[i]) * over_y[i]
+    by_rows(E, k, upper, d, over_v, over_y, left, none, none, none, more_v, more_y, inner)
+    move(dv, 1.0, more_v)
+    move(dy, 1.0, more_y)
 
 
 @jit_sums
@@ -247,45 +248,46 @@ def residuals(
 
 @jit_sums
 def prepare(
-    E: Floats, columns: Floats, k: int, v: Floats, s: Floats, y: Floats, z: Floats, lower: Floats, across: Floats,
-    schur: Floats,
-) -> tuple[Floats, float]:  # fmt: skip
+    E: Floats, columns: Floats, k: int, v: Floats, s: Floats, y: Floats, z: Floats, d: Floats, over_v: Floats,
+    over_y: Floats, upper: Floats, across: Floats, schur: Floats,
+) -> float:  # fmt: skip
     """The factors that both steps of an iteration share; ``columns`` is Eᵀ where they go by columns, else empty.
 
-    By columns the equations are added to the matrix with a weight, which changes their multipliers' steps by that
-    weight times what the equations lack; that is nothing once they hold.
+    By columns the equations are added to the matrix with the weight that is returned, which changes their multipliers'
+    steps by that weight times what the equations lack; that is nothing once they hold.
     """
-    d = np.empty(len(v))
     for a in range(len(v)):
+        over_v[a] = 1 / v[a]
         d[a] = v[a] / z[a]
     if len(columns) == 0:
-        weighted_products(E, d, lower)
         for i in range(k):
-            lower[i, i] += s[i] / y[i]
-        factor(lower)
-        return d, 0.0
+            over_y[i] = 1 / y[i]
+        weighted_products(E, d, upper)
+        for i in range(k):
+            upper[i, i] += s[i] * over_y[i]
+        factor(upper)
+        return 0.0
     ratio = np.empty(k)
     for i in range(k):
         ratio[i] = y[i] / s[i]
-    weighted_products(columns, ratio, lower)
-    for a in range(len(v)):
-        lower[a, a] += z[a] / v[a]
-    # equations weigh as much as the heaviest row, so that no direction is left to the small z/v alone
+    weighted_products(columns, ratio, upper)
     heavy = 0.0
     for a in range(len(v)):
-        heavy = max(heavy, lower[a, a])
+        upper[a, a] += z[a] * over_v[a]
+        heavy = max(heavy, upper[a, a])
+    # equations weigh as much as the heaviest row, so that no direction is left to the small z/v alone
     for j in range(len(E) - k):
         for a in range(len(v)):
-            for b in range(a + 1):
-                lower[a, b] += heavy * E[k + j, a] * E[k + j, b]
-    factor(lower)
+            for b in range(a, len(v)):
+                upper[a, b] += heavy * E[k + j, a] * E[k + j, b]
+    factor(upper)
     for j in range(len(E) - k):
         for a in range(len(v)):
             across[j, a] = E[k + j, a]
-        solve(lower, across[j])
-        times(E[k : k + j + 1], across[j], schur[j])
+        solve(upper, across[j])
+        times(E[k:], across[j], schur[j])
     factor(schur)
-    return d, heavy
+    return heavy
 
 
 @jit_sums
@@ -302,6 +304,43 @@ def move(values: Floats, length: float, steps: Floats) -> None:
         values[i] += length * steps[i]
 
 
+@jit
+def uncentred(tau: Floats, s: Floats, y: Floats, k: int) -> float:
+    """How far, relatively, a product s·y is from the share that it must come to."""
+    off = 0.0
+    for i in range(k):
+        if tau[i] > 0:
+            off = max(off, abs(s[i] * y[i] / tau[i] - 1))
+    return off
+
+
+@jit
+def aimed(
+    tau: Floats, centre: float, second: float, s: Floats, y: Floats, v: Floats, z: Floats,
+    ds: Floats, dy: Floats, dv: Floats, dz: Floats, want_s: Floats, want_v: Floats,
+) -> None:  # fmt: skip
+    """What the products s·y and v·z shall change by, with ``second`` of the second order of the step before."""
+    for i in range(len(want_s)):
+        aim = tau[i] if tau[i] > 0 else centre
+        want_s[i] = aim - s[i] * y[i] - (second * ds[i] * dy[i] if second > 0 else 0.0)
+    for a in range(len(want_v)):
+        want_v[a] = centre - v[a] * z[a] - (second * dv[a] * dz[a] if second > 0 else 0.0)
+
+
+@jit
+def moved(x: Floats, length: float, step: Floats, size: int) -> None:
+    """The first entries moved along a step, and kept positive."""
+    for a in range(size):
+        x[a] = max(x[a] + length * step[a], _LEAST)
+
+
+@jit
+def scaled_prices(want: Floats, z: Floats, dv: Floats, over: Floats, dz: Floats) -> None:
+    """The step of the prices z that goes with that of v."""
+    for a in range(len(dz)):
+        dz[a] = (want[a] - z[a] * dv[a]) * over[a]
+
+
 @jit_sums
 def interior(
     E: Floats, k: int, target: Floats, cost: Floats, tau: Floats, v: Floats, s: Floats, y: Floats, z: Floats,
@@ -312,56 +351,45 @@ def interior(
     ``E`` holds the k inequalities and then the equations, ``y`` the multipliers of both.
     """
     rows, n = E.shape
-    linear, tall = n, k > n
-    for i in range(k):
-        linear += 1 if tau[i] == 0 else 0
-    columns = np.empty((n, k) if tall else (0, 0))
-    for a in range(len(columns)):
-        for i in range(k):
-            columns[a, i] = E[i, a]
-    lower = np.empty((n, n) if tall else (rows, rows))
+    tall, linear = k > n, n + (tau[:k] == 0).sum()
+    columns = np.ascontiguousarray(E[:k].T) if tall else np.empty((0, 0))
+    upper = np.empty((n, n) if tall else (rows, rows))
     across, schur = np.empty((rows - k, n)), np.empty((rows - k, rows - k))
     short, dual = np.empty(rows), np.empty(n)
     dv, dy, ds, dz = np.zeros(n), np.zeros(rows), np.zeros(rows), np.zeros(n)
-    want_s, want_v = np.empty(k), np.empty(n)
+    want_s, want_v, inner = np.empty(k), np.empty(n), np.empty(n)
+    d, over_v, over_y = np.empty(n), np.empty(n), np.empty(k)
     best, since, kept = 1e30, 0, np.empty((4, max(n, rows)))
     for step in range(limit):
         lack = residuals(E, k, target, cost, v, s, y, z, short, dual)
         total = pairs(tau, s, y, v, z, 0.0, 0.0, ds, dy, dv, dz)
-        off = 0.0
-        for i in range(k):
-            if tau[i] > 0:
-                off = max(off, abs(s[i] * y[i] / tau[i] - 1))
+        off = uncentred(tau, s, y, k)
         if total <= tolerance and lack <= tolerance and off <= 1e3 * tolerance:
             return True, step
         worst = total + lack + off
         if worst < 0.5 * best:
             best, since = worst, step
-            put(v, kept[0]), put(s, kept[1]), put(z, kept[2]), put(y, kept[3])
+            for part, held in enumerate((v, s, z, y)):
+                put(held, kept[part])
         if not worst < 1e30 or step - since > 6:
             # rounding lets it go no further: back to where it was best
-            put(kept[0], v), put(kept[1], s), put(kept[2], z), put(kept[3], y)
+            for part, held in enumerate((v, s, z, y)):
+                put(kept[part], held)
             return best <= 1e4 * tolerance, step
-        d, heavy = prepare(E, columns, k, v, s, y, z, lower, across, schur)
+        heavy = prepare(E, columns, k, v, s, y, z, d, over_v, over_y, upper, across, schur)
         mu, centre, second = total / linear, 0.0, 0.0
         for phase in range(2):
-            for i in range(k):
-                aim = tau[i] if tau[i] > 0 else centre
-                want_s[i] = aim - s[i] * y[i] - (second * ds[i] * dy[i] if phase else 0.0)
-            for a in range(n):
-                want_v[a] = centre - v[a] * z[a] - (second * dv[a] * dz[a] if phase else 0.0)
+            aimed(tau, centre, second * phase, s, y, v, z, ds, dy, dv, dz, want_s, want_v)
             if tall:
-                by_columns(E, k, lower, across, schur, heavy, v, s, y, short, dual, want_s, want_v, dv, dy)
-                refine(E, k, lower, across, schur, heavy, v, s, y, z, short, dual, want_v, dv, dy)
+                by_columns(E, k, upper, across, schur, heavy, v, s, y, short, dual, want_s, want_v, dv, dy)
+                refine(E, k, upper, across, schur, heavy, v, s, y, z, short, dual, want_v, dv, dy)
             else:
-                by_rows(E, k, lower, d, v, y, short, dual, want_s, want_v, dv, dy)
-                if total < 1e-5:
-                    refine_rows(E, k, lower, d, v, s, y, short, want_s, dv, dy)
+                by_rows(E, k, upper, d, over_v, over_y, short, dual, want_s, want_v, dv, dy, inner)
+                if phase and total < 1e-5:
+                    refine_rows(E, k, upper, d, over_v, over_y, s, short, want_s, dv, dy, inner)
             times(E, dv, ds)
-            for i in range(k):
-                ds[i] -= short[i]
-            for a in range(n):
-                dz[a] = (want_v[a] - z[a] * dv[a]) / v[a]
+            ds[:k] -= short[:k]
+            scaled_prices(want_v, z, dv, over_v, dz)
             primal = min(longest(v, dv, n), longest(s, ds, k))
             price = min(longest(z, dz, n), longest(y, dy, k))
             if phase == 0:
@@ -369,10 +397,12 @@ def interior(
                 left = pairs(tau, s, y, v, z, primal, price, ds, dy, dv, dz)
                 centre = max(mu * min(max(left / total, 0.0), 1.0) ** 3, 0.1 * tolerance / linear)
                 second = 1.0 if min(primal, price) > 0.1 else 0.0
-        near = max(0.9, 1 - max(10 * mu, 1e-4))
+        near = max(0.98, 1 - max(mu, 1e-4))
         primal, price = min(near * primal, 1.0), min(near * price, 1.0)
-        move(v, primal, dv)
-        move(s, primal, ds)
-        move(y, price, dy)
-        move(z, price, dz)
+        moved(v, primal, dv, n)
+        moved(z, price, dz, n)
+        moved(s, primal, ds, k)
+        moved(y, price, dy, k)
+        for j in range(k, rows):
+            y[j] += price * dy[j]
     return False, limit

@@ -171,6 +171,7 @@ def lottery(
         weight[i] = tau[groups[i]] if i < g and not extra else 0.0
         y[i] = 1.1 / units if i < g and extra else 1.0 / k
         if weight[i] > 0:
+            s[i] = max(s[i], TINY)
             y[i] = weight[i] / s[i]
         else:
             least = 0.1 * tau[groups[i]] if i < g and extra else 0.1

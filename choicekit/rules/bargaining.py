@@ -7,7 +7,9 @@ whoever would gain by breaking them. With prompts ``[x, g, m]`` each is a bargai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +28,8 @@ _NAMES = {
     "nash": "nash_lottery", "kalai_smorodinsky": "kalai_smorodinsky", "egalitarian": "egalitarian_lottery",
     "leximin": "leximin_lottery", "utilitarian": "utilitarian_lottery",
 }  # fmt: skip
+#: Prompts that are worth a thread.
+_ENOUGH = 500
 #: How far a certificate or a constraint may be off, relative to the utilities' or the constraint's size.
 _ACCURACY = 1e-6
 
@@ -102,10 +106,15 @@ def _solved(
     none = np.zeros(prompts)
     if solution == "utilitarian":
         goal = np.einsum("g,xgm->xm", table.shares, gains)[:, None]
-        p, prices, status, unique = bargains.best(gains[:, :0], np.zeros(0), goal, rows)
+        p, prices, status, unique = _threaded(
+            lambda part: bargains.best(gains[part, :0], np.zeros(0), goal[part], rows[part]), prompts
+        )
         found = p[:, 0], np.tile(table.shares, (prompts, 1)), prices[:, 0], unique[:, 0], None, none
     elif solution == "nash":
-        p, prices, status, unique = bargains.best(gains, table.shares, np.zeros((prompts, 1, size)), rows)
+        nothing = np.zeros((prompts, 1, size))
+        p, prices, status, unique = _threaded(
+            lambda part: bargains.best(gains[part], table.shares, nothing[part], rows[part]), prompts
+        )
         mean = np.einsum("xm,xgm->xg", p[:, 0], gains)
         multipliers = table.shares / np.where(mean > 0, mean, np.inf)
         found = p[:, 0], multipliers, prices[:, 0], unique[:, 0], None, none
@@ -113,16 +122,30 @@ def _solved(
         status = np.zeros(prompts, np.int64)
         scale = np.ones((prompts, groups))
         if solution == "kalai_smorodinsky":
-            each, _, status, _ = bargains.best(gains, np.zeros(groups), gains, rows)
+            each, _, status, _ = _threaded(
+                lambda part: bargains.best(gains[part], np.zeros(groups), gains[part], rows[part]), prompts
+            )
             ideal = np.einsum("xgm,xgm->xg", each, gains)
             scale = np.where(ideal > 0, ideal, 1.0)
         _refused(table, solution, status)
-        p, multipliers, prices, status, unique, stages = bargains.leximin(
-            gains / scale[..., None], rows, 1 if solution == "egalitarian" else groups
+        scaled, depth = gains / scale[..., None], 1 if solution == "egalitarian" else groups
+        p, multipliers, prices, status, unique, stages = _threaded(
+            lambda part: bargains.leximin(scaled[part], rows[part], depth), prompts
         )
         found = p, multipliers / scale, prices, unique, ideal, stages
     _refused(table, solution, status)
     return found[0], found[1], found[2] / table.sizes, found[3], found[4], found[5]
+
+
+def _threaded(solve: Callable[[slice], tuple[Any, ...]], prompts: int) -> tuple[Any, ...]:
+    """Prompts solved in as many parts as there are processors; each is solved alike in any part."""
+    workers = min(os.cpu_count() or 1, prompts // _ENOUGH)
+    if workers < 2:
+        return solve(slice(None))
+    ends = np.linspace(0, prompts, workers + 1).astype(int).tolist()
+    with ThreadPoolExecutor(workers) as pool:
+        parts = list(pool.map(solve, map(slice, ends[:-1], ends[1:])))
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 def _refused(table: Table, solution: str, status: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -133,7 +156,7 @@ def _refused(table: Table, solution: str, status: np.ndarray[Any, np.dtype[np.in
         raise NotConverged(
             f"{table.prompt(int(failed[0]))}: the interior-point method did not meet its tolerance"
             f"{f' ({failed.size} such prompts)' if table.batched else ''}; bring utilities and constraints to "
-            "similar scales, and leave out constraints that others imply",
+            "similar scales, and loosen constraints that can only just be met",
             None,
         )
 
