@@ -80,8 +80,8 @@ def test_ties_broken_by_an_order(peer: Any, rule: Any, votes: ck.Rankings) -> No
 @given(odd_electorates())
 def test_the_alternating_schwartz_set(votes: ck.Rankings) -> None:
     for peer, options in (
-        (iterative_methods.tideman_alternative_schwartz, TIED),
-        (iterative_methods.tideman_alternative_schwartz_put, {}),
+        (iterative_methods.tideman_alternative_gocha, TIED),
+        (iterative_methods.tideman_alternative_gocha_put, {}),
     ):
         found = rules.tideman_alternative(votes, within="schwartz", **options).winners
         assert list(found) == sorted(int(a) for a in peer(theirs(votes)))

@@ -55,7 +55,7 @@ def test_sets(name: str, odd: bool) -> None:
 
 @pytest.mark.parametrize("odd", [True, False])
 def test_banks(odd: bool) -> None:
-    from pref_voting.other_methods import banks
+    from pref_voting.c1_methods import banks
 
     rng = np.random.default_rng(odd)
     for _ in range(40):

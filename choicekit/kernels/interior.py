@@ -378,7 +378,7 @@ def interior(
             return best <= 1e4 * tolerance, step
         heavy = prepare(E, columns, k, v, s, y, z, d, over_v, over_y, upper, across, schur)
         mu, centre, second = total / linear, 0.0, 0.0
-        for phase in range(2):
+        for phase in range(3):
             aimed(tau, centre, second * phase, s, y, v, z, ds, dy, dv, dz, want_s, want_v)
             if tall:
                 by_columns(E, k, upper, across, schur, heavy, v, s, y, short, dual, want_s, want_v, dv, dy)
@@ -397,6 +397,10 @@ def interior(
                 left = pairs(tau, s, y, v, z, primal, price, ds, dy, dv, dz)
                 centre = max(mu * min(max(left / total, 0.0), 1.0) ** 3, 0.1 * tolerance / linear)
                 second = 1.0 if min(primal, price) > 0.1 else 0.0
+            elif phase == 1 and min(primal, price) < 0.1:
+                centre, second = mu, 0.0  # a corrector that leads nowhere gives way to a step towards the middle
+            else:
+                break
         near = max(0.98, 1 - max(mu, 1e-4))
         primal, price = min(near * primal, 1.0), min(near * price, 1.0)
         moved(v, primal, dv, n)

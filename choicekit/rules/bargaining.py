@@ -107,13 +107,13 @@ def _solved(
     if solution == "utilitarian":
         goal = np.einsum("g,xgm->xm", table.shares, gains)[:, None]
         p, prices, status, unique = _threaded(
-            lambda part: bargains.best(gains[part, :0], np.zeros(0), goal[part], rows[part]), prompts
+            lambda part: bargains.best(gains[part, :0], np.zeros(0), goal[part], _part(rows, part)), prompts
         )
         found = p[:, 0], np.tile(table.shares, (prompts, 1)), prices[:, 0], unique[:, 0], None, none
     elif solution == "nash":
         nothing = np.zeros((prompts, 1, size))
         p, prices, status, unique = _threaded(
-            lambda part: bargains.best(gains[part], table.shares, nothing[part], rows[part]), prompts
+            lambda part: bargains.best(gains[part], table.shares, nothing[part], _part(rows, part)), prompts
         )
         mean = np.einsum("xm,xgm->xg", p[:, 0], gains)
         multipliers = table.shares / np.where(mean > 0, mean, np.inf)
@@ -123,18 +123,23 @@ def _solved(
         scale = np.ones((prompts, groups))
         if solution == "kalai_smorodinsky":
             each, _, status, _ = _threaded(
-                lambda part: bargains.best(gains[part], np.zeros(groups), gains[part], rows[part]), prompts
+                lambda part: bargains.best(gains[part], np.zeros(groups), gains[part], _part(rows, part)), prompts
             )
             ideal = np.einsum("xgm,xgm->xg", each, gains)
             scale = np.where(ideal > 0, ideal, 1.0)
         _refused(table, solution, status)
         scaled, depth = gains / scale[..., None], 1 if solution == "egalitarian" else groups
         p, multipliers, prices, status, unique, stages = _threaded(
-            lambda part: bargains.leximin(scaled[part], rows[part], depth), prompts
+            lambda part: bargains.leximin(scaled[part], _part(rows, part), depth), prompts
         )
         found = p, multipliers / scale, prices, unique, ideal, stages
     _refused(table, solution, status)
     return found[0], found[1], found[2] / table.sizes, found[3], found[4], found[5]
+
+
+def _part(rows: Floats, part: slice) -> Floats:
+    """The prompts' rows of some of them; rows that all prompts share are there once."""
+    return rows[part] if len(rows) > 1 else rows
 
 
 def _threaded(solve: Callable[[slice], tuple[Any, ...]], prompts: int) -> tuple[Any, ...]:
