@@ -2,10 +2,11 @@
 
 Utilities are uniform on [0, 1]. First 10,000 prompts with 8 groups and 16 responses, each a bargain of its own: CVXPY
 solves the first 200 of them, one after the other, with one problem whose utilities are a parameter (the fastest way
-it has), and its time is multiplied up; then with a new problem for each prompt. Then one lottery over 10,000 alternatives for 100 groups, and Nash's over 10
-alternatives for 100,000 voters. Times are the best of three, choicekit's prompts in as many threads as there are processors, after a first call that
-compiles; CVXPY's on the large problems are of one run. ``gap`` is the largest certified duality gap of choicekit's
-answers, ``apart`` the largest difference between the two objectives.
+it has), and its time is multiplied up; then 50 with a new problem each. Then one lottery over 10,000 alternatives for
+100 groups, and Nash's over 10 alternatives for 100,000 voters. Times are the best of three, choicekit's prompts in as
+many threads as there are processors, after a first call that compiles; CVXPY's on the large problems are of one run.
+``gap`` is the largest certified duality gap of choicekit's answers, ``apart`` the largest difference between the two
+objectives.
 """
 
 from __future__ import annotations
