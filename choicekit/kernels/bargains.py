@@ -235,6 +235,35 @@ def at_once(goal: Floats, gains: Floats, B: Floats, kept: Flags, p: Floats) -> i
 
 
 @jit
+def sharpened(
+    G: Floats, live: Flags, B: Floats, role: Codes, kept: Flags, shares: Floats, p: Floats, z: Floats, y: Floats,
+    nu: Floats, s_bounds: Floats,
+) -> bool:  # fmt: skip
+    """Nash's bargain again in units of the gains found, as tiny ones are lost beside the largest.
+
+    Where that succeeds, all is replaced by it.
+    """
+    g, m = G.shape
+    again, other, units = np.empty((g, m)), p.copy(), np.empty(g)
+    for i in range(g):
+        units[i] = max(mean(G[i], p), TINY)
+        for a in range(m):
+            again[i, a] = G[i, a] / units[i]
+    ok, z_again, y_again, _, nu_again, s_again, _ = lottery(
+        again, live, B, role, np.empty((0, m)), kept, np.zeros(m), shares, other, TOLERANCE
+    )
+    if ok:
+        cleared(other, z_again, kept)
+        put(other, p)
+        put(z_again, z)
+        put(nu_again, nu)
+        put(s_again, s_bounds)
+        for i in range(g):
+            y[i] = y_again[i] / units[i]
+    return ok
+
+
+@jit
 def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[Floats, Floats, Codes, Flags]:
     """Lotteries that maximise goal · p + Σ_g shares_g · log(gain_g), under which nobody loses, for ``goals[x, t, m]``.
 
@@ -276,15 +305,7 @@ def best(gains: Floats, shares: Floats, goals: Floats, slacks: Floats) -> tuple[
                 ok, z, y, s, nu, s_bounds, _ = lottery(G, live, B, role, none, kept, goal[0], shares, p, TOLERANCE)
                 cleared(p, z, still)
                 if logs and (not ok or level(G, live, p, np.ones(g)) < 1e-3):
-                    # tiny gains are lost beside the largest: count them in units of their own
-                    for i in range(g):
-                        unit = max(mean(G[i], p), TINY)
-                        for a in range(m):
-                            G[i, a] /= unit
-                    ok, z, y, s, nu, s_bounds, _ = lottery(
-                        G, live, B, present, none, still, goal[0], shares, p, TOLERANCE
-                    )
-                    cleared(p, z, still)
+                    ok |= sharpened(G, live, B, present, still, shares, p, z, y, nu, s_bounds)
                 status[x] = SOLVED if ok else UNSOLVED
                 add_transposed(G, y, value)
                 add_transposed(B, nu, value)

@@ -328,6 +328,16 @@ def aimed(
 
 
 @jit
+def remembered(v: Floats, s: Floats, z: Floats, y: Floats, kept: Floats, store: bool) -> None:
+    """A point put into a store of four rows, or fetched back."""
+    for part, held in enumerate((v, s, z, y)):
+        if store:
+            put(held, kept[part])
+        else:
+            put(kept[part], held)
+
+
+@jit
 def moved(x: Floats, length: float, step: Floats, size: int) -> None:
     """The first entries moved along a step, and kept positive."""
     for a in range(size):
@@ -369,12 +379,10 @@ def interior(
         worst = total + lack + off
         if worst < 0.5 * best:
             best, since = worst, step
-            for part, held in enumerate((v, s, z, y)):
-                put(held, kept[part])
-        if not worst < 1e30 or step - since > 6:
+            remembered(v, s, z, y, kept, True)
+        if not worst < 1e30 or step - since > (6 if best < 1e5 * tolerance else 30):
             # rounding lets it go no further: back to where it was best
-            for part, held in enumerate((v, s, z, y)):
-                put(kept[part], held)
+            remembered(v, s, z, y, kept, False)
             return best <= 1e4 * tolerance, step
         heavy = prepare(E, columns, k, v, s, y, z, d, over_v, over_y, upper, across, schur)
         mu, centre, second = total / linear, 0.0, 0.0
@@ -390,8 +398,7 @@ def interior(
             times(E, dv, ds)
             ds[:k] -= short[:k]
             scaled_prices(want_v, z, dv, over_v, dz)
-            primal = min(longest(v, dv, n), longest(s, ds, k))
-            price = min(longest(z, dz, n), longest(y, dy, k))
+            primal, price = min(longest(v, dv, n), longest(s, ds, k)), min(longest(z, dz, n), longest(y, dy, k))
             if phase == 0:
                 primal, price = min(primal, 1.0), min(price, 1.0)
                 left = pairs(tau, s, y, v, z, primal, price, ds, dy, dv, dz)
@@ -407,6 +414,5 @@ def interior(
         moved(z, price, dz, n)
         moved(s, primal, ds, k)
         moved(y, price, dy, k)
-        for j in range(k, rows):
-            y[j] += price * dy[j]
+        y[k:rows] += price * dy[k:rows]
     return False, limit

@@ -118,7 +118,7 @@ def raised(gains: Floats, live: Flags, kept: Flags, p: Floats, feasible: bool, o
             high, top, even = min(high, most), max(top, most), min(even, mean(gains[i], p))
     low = max(low, even) if feasible else low
     width = high - low if high - low > TINY * (top - low) else top - low
-    width = width if width > 0 else 1.0
+    width = width if width > 0 else abs(low) if abs(low) > 0 else 1.0
     for i in range(len(gains)):
         size = 0.0
         for a in range(len(p)):

@@ -106,7 +106,10 @@ def _slacks(
             f"{rows.shape} and {bounds.shape}"
         )
     slacks = np.broadcast_to(bounds, (*np.broadcast_shapes(rows.shape[:-2], bounds.shape[:-1]), rows.shape[-2]))
-    slacks = slacks[..., None] - rows
+    sides = slacks[..., None]
+    slacks = sides - rows
+    # a difference of equals is nothing, whatever rounding makes of it
+    slacks = np.where(np.abs(slacks) <= 1e-15 * (np.abs(sides) + np.abs(rows)), 0.0, slacks)
     slacks = np.ascontiguousarray(slacks if slacks.ndim == 3 else slacks[None])
     sizes = np.abs(slacks).max(-1)
     return slacks, np.where(sizes > 0, sizes, 1.0)

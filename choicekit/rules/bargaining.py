@@ -182,7 +182,9 @@ def _gap(table: Table, solution: str, p: Floats, multipliers: Floats, prices: Fl
 
 def _certified(table: Table, solution: str, found: Bargain, gap: Floats) -> None:
     """Raise ``NotConverged`` where the certificate or a constraint fails."""
-    size = 1.0 if solution in ("nash", "kalai_smorodinsky") else np.ptp(table.gains, axis=(1, 2))
+    # utilities that differ by rounding only are held to what rounding leaves of them
+    whole = np.abs(table.utilities).max((1, 2)) + np.abs(table.base).max(1)
+    size = 1.0 if solution in ("nash", "kalai_smorodinsky") else np.ptp(table.gains, axis=(1, 2)) + 1e-6 * whole
     p = found.probabilities if table.batched else found.probabilities[None]
     over = -np.einsum("xm,xcm->xc", p, np.broadcast_to(table.rows, (len(p), *table.rows.shape[1:])))
     off = np.maximum(gap / np.where(size > 0, size, 1.0), over.max(1, initial=0.0))
