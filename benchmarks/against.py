@@ -9,7 +9,11 @@ import runpy
 import sys
 from pathlib import Path
 
-SUBJECTS = {"bradley-terry": ["bradley_terry.py"], "rules": ["rules.py", "kemeny.py", "bargains.py"]}
+SUBJECTS = {
+    "bradley-terry": ["bradley_terry.py"],
+    "rules": ["rules.py", "kemeny.py", "bargains.py"],
+    "axioms": ["axioms.py"],
+}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``choicekit audit FILE`` and ``choicekit demo``."""
+"""The command line: ``choicekit audit FILE``, ``choicekit axioms RULE`` and ``choicekit demo``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from choicekit import __version__, alignment, domains, ingest, models, report
+from choicekit import __version__, alignment, domains, examination, ingest, models, report
 from choicekit.audit import Audit, audit
 from choicekit.outcomes import NotConverged
 from choicekit.profiles import Comparisons
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         return 130
     except click.ClickException as error:
-        return _refuse(error.format_message(), "choicekit audit --help lists what there is")
+        return _refuse(error.format_message(), "--help after a command lists what there is")
     except (ValueError, KeyError, TypeError, OSError, ImportError, NotConverged) as error:
         return _refuse(str(error.args[0] if isinstance(error, KeyError) else error))
 
@@ -70,6 +70,7 @@ def _commands() -> Any:
         "--out", type=folder, default="audit-demo", show_default=True, help="Folder for the report."
     )
     choicekit.command("demo")(demo_out(_demo))
+    choicekit.add_command(examination.command(_progress))
     return choicekit
 
 

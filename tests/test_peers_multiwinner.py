@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import choicekit as ck
+from choicekit import representation as rep
 from choicekit.rules import multiwinner as mw
-from choicekit.rules import representation as rep
 from choicekit.rules._ties import fixed_order
 from choicekit.rules.phragmen import leximax_phragmen, sequential_phragmen
 from choicekit.rules.shares import equal_shares, equal_shares_budget, greedy_budget

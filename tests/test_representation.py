@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import ballots
 
 import choicekit as ck
-from choicekit.rules import representation as rep
+from choicekit import representation as rep
 from choicekit.rules.multiwinner import proportional_approval, sequential_proportional_approval
 from choicekit.rules.phragmen import leximax_phragmen, sequential_phragmen
 from choicekit.rules.shares import equal_shares

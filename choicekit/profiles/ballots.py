@@ -86,6 +86,14 @@ class Rankings:
         whole = narrow("rankings", array)
         _fill(self, _ranks=whole, weights=numbers("weights", weights, len(array)), alternatives=labels)
 
+    @classmethod
+    def _made(cls, ranks: NDArray[Any], weights: Floats, alternatives: tuple[Label, ...]) -> Rankings:
+        """From narrow ranks, weights and labels that are known to be right and that nobody else will write to."""
+        made = object.__new__(cls)
+        ranks.flags.writeable = weights.flags.writeable = False
+        made.__dict__.update(_ranks=ranks, weights=weights, alternatives=alternatives)
+        return made
+
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
         """``ranks[n, m]``: 0 is best, equal numbers are tied, -1 is unranked.

@@ -1,5 +1,14 @@
 """Aggregation rules, and the decorator that makes a function one."""
 
+from choicekit.representation import (
+    Unrepresented,
+    core,
+    extended_justified_representation,
+    extended_justified_representation_plus,
+    justified_representation,
+    local_stability,
+    proportional_justified_representation,
+)
 from choicekit.rules._directions import FeasibleRankings, feasible, feasible_rankings
 from choicekit.rules._rule import Rule, rule
 from choicekit.rules._ties import break_ties, fixed_order, parallel_universes, seeded_lottery
@@ -70,15 +79,6 @@ from choicekit.rules.probabilistic import (
     random_dictatorship,
     random_serial_dictatorship,
     sampled_serial_dictatorship,
-)
-from choicekit.rules.representation import (
-    Unrepresented,
-    core,
-    extended_justified_representation,
-    extended_justified_representation_plus,
-    justified_representation,
-    local_stability,
-    proportional_justified_representation,
 )
 from choicekit.rules.robustness import Robustness, margin_of_victory
 from choicekit.rules.runoffs import bucklin, two_round_runoff

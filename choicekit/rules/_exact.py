@@ -13,7 +13,8 @@ from choicekit import graphs, solvers
 from choicekit.kernels import committees
 from choicekit.outcomes import TIE_TOLERANCE, Committees, Labels, TieBreak
 from choicekit.profiles._columns import Floats
-from choicekit.rules._committees import chosen, merged
+from choicekit.profiles._merging import merged
+from choicekit.rules._committees import chosen
 
 #: Additions of the branch and bound before the integer programme takes over, about a second.
 WORK = 400_000_000

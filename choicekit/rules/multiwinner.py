@@ -16,20 +16,10 @@ from choicekit.kernels import committees
 from choicekit.outcomes import Committees, TieBreak
 from choicekit.profiles import Approvals, Rankings
 from choicekit.profiles._columns import Floats
+from choicekit.profiles._merging import electorate, merged
 from choicekit.profiles._ranks import Unranked, reading
 from choicekit.rules import _exact
-from choicekit.rules._committees import (
-    UNIVERSES,
-    Ints,
-    electorate,
-    elects,
-    follow,
-    merged,
-    outcome,
-    seats,
-    separable,
-    shares,
-)
+from choicekit.rules._committees import UNIVERSES, Ints, elects, follow, outcome, seats, separable, shares
 from choicekit.rules._rule import rule
 
 #: Monroe's rule enumerates the sets of seats.

@@ -11,7 +11,8 @@ from choicekit.kernels import committees
 from choicekit.outcomes import Committees, TieBreak
 from choicekit.profiles import Approvals
 from choicekit.profiles._columns import Floats
-from choicekit.rules._committees import UNIVERSES, Course, chosen, digest, electorate, follow, outcome, seats
+from choicekit.profiles._merging import electorate
+from choicekit.rules._committees import UNIVERSES, Course, chosen, digest, follow, outcome, seats
 from choicekit.rules._rule import rule
 
 #: Leximax loads enumerate the sets of seats.

@@ -12,8 +12,9 @@ from choicekit.kernels import committees
 from choicekit.outcomes import TIE_TOLERANCE, Committees, Labels, TieBreak
 from choicekit.profiles import Approvals
 from choicekit.profiles._columns import Floats, Label, short
+from choicekit.profiles._merging import electorate
 from choicekit.rules import phragmen
-from choicekit.rules._committees import UNIVERSES, Course, Followed, digest, electorate, elects, follow, outcome, seats
+from choicekit.rules._committees import UNIVERSES, Course, Followed, digest, elects, follow, outcome, seats
 from choicekit.rules._rule import rule
 
 Satisfaction: TypeAlias = Literal["cost", "cardinality"]

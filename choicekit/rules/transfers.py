@@ -13,8 +13,9 @@ from choicekit.kernels import transfers
 from choicekit.outcomes import TIE_TOLERANCE, Committees, Labels, Round, Seating, TieBreak
 from choicekit.profiles import Rankings
 from choicekit.profiles._columns import Floats, frozen
+from choicekit.profiles._merging import merged
 from choicekit.profiles._ranks import Unranked, reading
-from choicekit.rules._committees import UNIVERSES, digest, merged, seats, unfinished
+from choicekit.rules._committees import UNIVERSES, digest, seats, unfinished
 from choicekit.rules._rule import rule
 
 Quota: TypeAlias = Literal["droop", "hare", "hagenbach_bischoff"]

@@ -20,8 +20,8 @@ from choicekit.kernels import committees
 from choicekit.outcomes import TIE_TOLERANCE, Labels
 from choicekit.profiles import Approvals, Rankings
 from choicekit.profiles._columns import Label, short
+from choicekit.profiles._merging import electorate
 from choicekit.profiles._ranks import Unranked, reading
-from choicekit.rules._committees import electorate
 
 Mask = NDArray[np.bool_]
 
