@@ -8,7 +8,7 @@ FILES  := pyproject.toml constraints.txt
 export CHOICEKIT_DATA ?= $(abspath ../shared/data)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-engines test-peers check docs bench clean
+.PHONY: help demo test test-slow test-engines test-peers check theorems docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ test-peers: $(PEERS)/.done  ## run the same elections, committees and recognitio
 check: $(VENV)/.test  ## ruff and strict mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+theorems: $(VENV)/.test  ## check every theorem again, and print what was checked
+	@$(BIN)/python -m theorems
+
 docs: $(VENV)/.test  ## remake the reference pages and execute every example
 	@$(BIN)/python docs/build.py && $(BIN)/python -m pytest -q docs README.md choicekit
 
@@ -38,6 +41,8 @@ bench: $(VENV)/.bench $(PEERS)/.done  ## time ours beside the peers, and measure
 	@$(BIN)/python -m pytest -q benchmarks --benchmark-columns=median,rounds
 	@$(BIN)/python benchmarks/against.py bradley-terry
 	@$(PEERS)/bin/python benchmarks/against.py rules
+	@$(PEERS)/bin/python benchmarks/against.py axioms
+	@$(BIN)/python benchmarks/sat.py
 	@$(BIN)/python benchmarks/plackett_luce.py
 	@$(BIN)/python benchmarks/mixtures.py
 	@$(BIN)/python benchmarks/scale.py

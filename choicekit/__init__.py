@@ -1,6 +1,6 @@
 """Social choice for AI alignment: from preference data to a fair aggregate to a training loss."""
 
-from choicekit import alignment, domains, ingest, models, rules, statistics, welfare
+from choicekit import alignment, axioms, domains, ingest, models, rules, sat, statistics, welfare
 from choicekit.models import Fit
 from choicekit.outcomes import (
     Bargain,
@@ -44,10 +44,12 @@ __all__ = [
     "__version__",
     "alignment",
     "audit",
+    "axioms",
     "domains",
     "ingest",
     "models",
     "rules",
+    "sat",
     "statistics",
     "welfare",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import difflib
 import functools
 import importlib.util
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from choicekit import axioms, rules
+from choicekit.profiles import Rankings
 
 Progress = Callable[[], AbstractContextManager[Callable[[str, int, int], None]]]
 
@@ -28,9 +30,11 @@ def command(progress: Progress) -> Any:
     @click.command("axioms", options_metavar="[OPTIONS]")
     @click.argument("rule", metavar="RULE_OR_FILE.py:FUNCTION")
     @click.argument("names", metavar="[AXIOM]...", nargs=-1)
-    @click.option("--voters", type=click.IntRange(1), default=4, show_default=True, help="Up to so many voters …")
     @click.option(
-        "--alternatives", type=click.IntRange(2), default=4, show_default=True, help="… on up to so many alternatives."
+        "--voters", metavar="N|N-N", default="4", show_default=True, help="Up to so many voters (3-5: from 3 to 5) …"
+    )
+    @click.option(
+        "--alternatives", metavar="N|N-N", default="4", show_default=True, help="… on up to so many alternatives."
     )
     @click.option(
         "--budget",
@@ -55,6 +59,7 @@ def command(progress: Progress) -> Any:
         RULE is one of choicekit's, or a function in a file of yours, which gets the rankings (or what its annotation
         says) and returns the winners or an outcome. Without AXIOM it is held to all that speak of what it answers.
         """
+        sizes |= {name: _sizes(name, sizes[name]) for name in ("voters", "alternatives")}
         chosen = loaded(rule)
         if options:
             chosen = functools.partial(chosen, **dict(_option(entry) for entry in options))
@@ -62,8 +67,8 @@ def command(progress: Progress) -> Any:
         if not wanted:
             _try(chosen)
         with progress() as told:
-            verdicts = axioms.check(chosen, wanted, progress=told, **sizes)
-        show_verdicts(verdicts, show or bool(names))
+            verdicts = _checked(chosen, wanted, told, sizes)
+        show_verdicts(verdicts, show or bool(names), ", ".join(options))
         return 0
 
     return examine
@@ -106,11 +111,23 @@ def _module(path: str) -> Any:
         raise ValueError(f"needed FILE.py:FUNCTION, but {path!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where annotations are looked up
+    sys.path.insert(0, str(Path(path).resolve().parent))  # as where the file is run
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{path} does not run: {type(error).__name__}: {error}") from error
     return module
+
+
+def _checked(rule: Callable[[Any], Any], wanted: Sequence[axioms.Axiom], progress: Any, sizes: Any) -> Any:
+    """The verdicts; whatever the rule raises becomes a message that says on which profile."""
+    try:
+        return axioms.check(rule, wanted, progress=progress, **sizes)
+    except Exception as error:
+        notes = getattr(error, "__notes__", [])
+        if not notes:
+            raise
+        raise ValueError("\n".join([f"{type(error).__name__}: {error}", *notes])) from error
 
 
 def named(name: str) -> axioms.Axiom:
@@ -140,24 +157,29 @@ def _option(entry: str) -> tuple[str, Any]:
         return name, value
 
 
+def _sizes(name: str, text: str) -> int | tuple[int, int]:
+    low, dash, high = text.partition("-")
+    try:
+        return (int(low), int(high)) if dash else int(low)
+    except ValueError:
+        raise ValueError(f"--{name}: needed a number such as 4, or from and to such as 3-5, got {text!r}") from None
+
+
 def _try(rule: Callable[[Any], Any]) -> None:
     """Say why no axiom can be asked of a rule, by what it raises or answers."""
-    from choicekit.profiles import Rankings
-
+    profile = Rankings([[0, 1, 2], [1, 0, 2], [0, 2, 1]])
     try:
-        outcome = rule(Rankings([[0, 1, 2], [1, 0, 2]]))
+        axioms.readings.answered(axioms.readings.winners, rule, profile)
     except Exception as error:
-        raise ValueError(
-            f"the rule answers none of the ballots that axioms speak of; on three rankings it raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    raise ValueError(
-        f"the rule answers with {outcome!r}, in which no axiom reads winners, an ordering, a lottery or committees"
-    )
+        why = f"the rule answers none of the ballots that axioms speak of; {type(error).__name__}: {error}"
+        raise ValueError("\n".join([why, *error.__notes__])) from error
+    raise ValueError("the rule answers rankings alone, and with what no axiom reads")
 
 
-def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool) -> None:
+def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str = "") -> None:
     """Print verdicts as a table, and their counterexamples as ballots where asked to.
+
+    What the verdicts say in the same words of where they looked is printed once, below the table.
 
     >>> from choicekit import axioms, rules
     >>> show_verdicts(axioms.check(rules.borda, [axioms.majority], voters=3, alternatives=3), True)
@@ -172,11 +194,25 @@ def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool) -> None:
     for heading in ("axiom", "verdict", "where"):
         table.add_column(heading, overflow="fold")
     colours = {"violated": "red", "holds": "green", "not refuted": "yellow"}
-    for verdict in verdicts:
-        _, _, where = verdict.summary.partition(" by " if verdict.violation else f"{verdict.status} ")
-        table.add_row(verdict.axiom, f"[{colours[verdict.status]}]{verdict.status}[/]", where)
-    console.print(f"[bold]{verdicts[0].rule}[/]")
+    scopes = [_where(verdict) for verdict in verdicts]
+    often = [text for text, times in collections.Counter(scopes).items() if times > 1]
+    below = {text: f"({number + 1})" for number, text in enumerate(often)}
+    for verdict, where in zip(verdicts, scopes, strict=True):
+        if verdict.violation:
+            where = f"{verdict.violation.size}{' ' if where in below else ', '}{below.get(where, where)}"
+        table.add_row(verdict.axiom, f"[{colours[verdict.status]}]{verdict.status}[/]", below.get(where, where))
+    console.print(f"[bold]{verdicts[0].rule}[/]{f' with {options}' if options else ''}", highlight=False)
     console.print(table)
+    for text, mark in below.items():
+        console.print(f"{mark} {text}", markup=False, highlight=False)
     for verdict in verdicts:
         if show and verdict.violation:
-            console.print(f"\n{verdict.violation}", markup=False, highlight=False)
+            console.print(f"\n{verdict.violation}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _where(verdict: axioms.Verdict) -> str:
+    """Where a verdict was looked for; of a violation what is known of smaller ones."""
+    if verdict.violation is None:
+        return verdict.summary.removeprefix("not refuted in ").removeprefix("holds for ")
+    _, _, rest = verdict.summary.partition(f"by {verdict.violation.size}")
+    return rest.removeprefix(", ").removeprefix("; ") or "perhaps not the smallest"

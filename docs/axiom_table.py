@@ -16,18 +16,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import choicekit as ck
 from choicekit import axioms, rules
 from choicekit.axioms.violation import profile_to_dict
 
 FILE = Path(__file__).parent / "reference" / "axiom-table.json"
+
+
+def squares(profile: ck.Rankings) -> ck.Scores:
+    """A positional rule with points for any number of alternatives: the squares of Borda's."""
+    return rules.positional(profile, points=[float(place) ** 2 for place in range(len(profile.alternatives))][::-1])
+
+
 # Rules that need options, with those that are usual; the rest are asked as they are.
 WITH_OPTIONS: dict[str, Callable[..., Any]] = {
     "k_approval": partial(rules.k_approval, k=2),
-    "positional": partial(rules.positional, points=lambda m: [float(m - 1 - a) ** 2 for a in range(m)]),
+    "positional": squares,
     "single_transferable_vote": partial(rules.single_transferable_vote, size=1),
     "chamberlin_courant": partial(rules.chamberlin_courant, size=1),
-    "power_mean": partial(rules.power_mean, p=0.5),
-    "quantile": partial(rules.quantile, q=0.5),
+    "power_mean": partial(rules.power_mean, exponent=0.5),
+    "ordered_average": partial(rules.ordered_average, rank_weights=[3, 2, 1]),
     "loss_rule": partial(rules.loss_rule, loss="logistic"),
 }
 # Answers that are no winners of an election, or that chance or a price list makes.
@@ -37,6 +45,7 @@ LEFT_OUT = {
     "sampled_serial_dictatorship": "is random_serial_dictatorship by draws",
     "equal_shares_budget": "needs prices",
     "greedy_budget": "needs prices",
+    "approval": "is asked for approvals, on which no axiom of winners here speaks",
 }
 #: Sizes (alternatives, voters) by ballots; with the last ones, where nothing was found before, for axioms of winners.
 SIZES: dict[str, list[tuple[int, int]]] = {
@@ -44,11 +53,15 @@ SIZES: dict[str, list[tuple[int, int]]] = {
     "weak": [(3, 3)],
     "truncated": [(3, 4)],
     "utilities": [(3, 2), (2, 3)],
-    "committees": [(3, 4), (4, 2)],
+    "committees": [(3, 3), (4, 2)],
     "features": [(3, 2)],
 }
 ORDINARY = {"strict": [(3, 4), (4, 2)]}
-DEEP = [(4, 6), (5, 3)]
+DEEP = [(4, 6)]
+#: Axioms of one profile, or of fewer alternatives, are looked at here too.
+WIDE = [(5, 3)]
+#: Axioms that need tables of many more voters than the profile has.
+SHALLOW = {"block_invariance": [(3, 9)], "homogeneity": [(3, 9), (4, 2)], "neutral_reversal": [(3, 9), (4, 5)]}
 #: A rule that has no compiled kernel is run on at most so many profiles of an axiom.
 CALLS = 20_000
 
@@ -59,32 +72,34 @@ def subjects() -> dict[str, Callable[..., Any]]:
     return {name: WITH_OPTIONS.get(name, rule) for name, rule in named.items() if name not in LEFT_OUT}
 
 
-def row(name: str, rule: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+def row(rule: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     """One rule's cells."""
     found: dict[str, axioms.Verdict] = {}
+    examined: dict[str, dict[int, int]] = {}
+    compiled = getattr(_inner(rule), "kernel", None) is not None
+    looks: dict[tuple[int, int], list[axioms.Axiom]] = {}
     for axiom in axioms.applicable(rule):
-        quick = axiom.scan is not None and getattr(_inner(rule), "kernel", None) is not None
-        sizes = SIZES[axiom.ballots] if quick else ORDINARY.get(axiom.ballots, SIZES[axiom.ballots])
-        for alternatives, voters in sizes + (DEEP if quick else []):
-            verdict = axioms.check(
-                rule, axiom, voters=voters, alternatives=alternatives, budget=2_000_000 if quick else CALLS, draws=50
-            )
-            best = found.get(axiom.name)
-            if best is None or verdict.violation or verdict.scope.profiles > best.scope.profiles:
-                found[axiom.name] = verdict
-            if verdict.violation:
-                break
-    return {name: cell(verdict) for name, verdict in found.items()}
+        quick = compiled and axiom.scan is not None
+        wide = WIDE if axiom.kind == "intra" or axiom.__module__.endswith("agendas") else []
+        sizes = SIZES[axiom.ballots] + DEEP + wide if quick else ORDINARY.get(axiom.ballots, SIZES[axiom.ballots])
+        for size in SHALLOW.get(axiom.name, sizes):
+            looks.setdefault(size, []).append(axiom)
+    for (alternatives, voters), wanted in sorted(looks.items()):
+        left = [axiom for axiom in wanted if axiom.name not in found or found[axiom.name].violation is None]
+        budget = 2_000_000 if compiled else CALLS
+        for verdict in axioms.check(rule, left, voters=voters, alternatives=alternatives, budget=budget, draws=50):
+            most = examined.setdefault(verdict.axiom, {})
+            most.update({m: max(n, most.get(m, 0)) for m, n in verdict.scope.sizes})
+            best = found.get(verdict.axiom)
+            if best is None or verdict.violation or verdict.scope.profiles >= best.scope.profiles:
+                found[verdict.axiom] = verdict
+    return {name: cell(verdict, examined[name]) for name, verdict in found.items()}
 
 
-def cell(verdict: axioms.Verdict) -> dict[str, Any]:
-    """A verdict as plain values."""
+def cell(verdict: axioms.Verdict, examined: dict[int, int]) -> dict[str, Any]:
+    """A verdict as plain values, with all sizes (alternatives, voters) up to which every profile was examined."""
     if verdict.violation is None:
-        said: dict[str, Any] = {
-            "status": verdict.status,
-            "sizes": verdict.scope.sizes,
-            "profiles": verdict.scope.profiles,
-        }
+        said: dict[str, Any] = {"status": verdict.status, "sizes": sorted(examined.items())}
         return said | ({"draws": verdict.scope.draws} if verdict.scope.draws else {})
     violation = verdict.violation
     return {
@@ -100,21 +115,26 @@ def _inner(rule: Any) -> Any:
     return rule
 
 
+def text(table: dict[str, Any]) -> str:
+    """JSON with a cell a line."""
+    rows = []
+    for rule, cells in sorted(table.items()):
+        lines = [f"  {json.dumps(axiom)}: {json.dumps(held)}" for axiom, held in sorted(cells.items())]
+        rows.append(f" {json.dumps(rule)}: {{\n" + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
 def main() -> None:
     table: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     wanted = sys.argv[1:] or list(subjects())
     for name in wanted:
         start = time.perf_counter()
         old = table.get(name, {})
-        table[name] = row(name, subjects()[name])
+        table[name] = row(subjects()[name])
         for axiom, held in table[name].items():
             if "literature" in old.get(axiom, {}) and held["status"] != "violated":
                 held["literature"] = old[axiom]["literature"]
-        rows = [
-            f" {json.dumps(rule)}: {{\n" + ",\n".join(f"  {json.dumps(axiom)}: {json.dumps(held)}" for axiom, held in sorted(cells.items()))
-            + "\n }" for rule, cells in sorted(table.items())
-        ]  # fmt: skip
-        FILE.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+        FILE.write_text(text(table), encoding="utf-8")
         print(f"{name}: {len(table[name])} axioms, {time.perf_counter() - start:.1f} s", flush=True)
 
 

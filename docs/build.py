@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import choosing
+
 import choicekit
-from choicekit import alignment, domains, ingest, models, report, rules, statistics, welfare
+from choicekit import alignment, axioms, domains, ingest, models, report, rules, sat, statistics, testing, welfare
 
 HERE = Path(__file__).parent / "reference"
 ROOMS = {
@@ -23,6 +25,9 @@ ROOMS = {
     "choicekit.rules": rules,
     "choicekit.welfare": welfare,
     "choicekit.domains": domains,
+    "choicekit.axioms": axioms,
+    "choicekit.sat": sat,
+    "choicekit.testing": testing,
 }
 INTRODUCTION = "Made from the docstrings by `python docs/build.py`; every example runs in the tests."
 
@@ -126,7 +131,11 @@ def report_json() -> str:
 
 def main() -> int:
     stale = []
-    for name, make in (("api.md", api), ("command-line.md", command_line), ("report-json.md", report_json)):
+    made = {
+        "api.md": api, "command-line.md": command_line, "report-json.md": report_json,
+        "../how-to/choose-a-rule.md": choosing.page,
+    }  # fmt: skip
+    for name, make in made.items():
         page, file = make(), HERE / name
         if not file.exists() or file.read_text(encoding="utf-8") != page:
             stale.append(name)

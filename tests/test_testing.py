@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import choicekit as ck
 from choicekit import axioms, domains, rules, testing
-from choicekit.testing import _numbered, _simpler
+from choicekit.axioms import _simpler
+from choicekit.testing import _numbered
 
 PROFILES = [testing.rankings, testing.weak_orders, testing.truncated, testing.single_peaked_rankings,
             testing.approvals, testing.utilities]  # fmt: skip

@@ -61,7 +61,9 @@ def drawn(ballots: Ballots, m: int, n: int, rng: np.random.Generator) -> Any:
     if ballots == "committees":
         return CommitteeProblem(Approvals(rng.integers(0, 2, (n, m))), int(rng.integers(1, max(m, 2))))
     if ballots == "features":
-        return RewardProblem(Rankings(_strict(m, n, rng)), rng.standard_normal((m, max(1, m // 2))))
+        points = rng.standard_normal((m, max(1, m // 2)))
+        rewards = rng.standard_normal((n, points.shape[1])) @ points.T
+        return RewardProblem(Rankings(np.argsort(np.argsort(-rewards, axis=1), axis=1)), points)
     if ballots == "strict":
         return Rankings(_strict(m, n, rng))
     kinds = [profile.ranks[0] for profile in every(voters=1, alternatives=m, ballots=ballots)]
@@ -72,9 +74,17 @@ def _strict(m: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     return np.argsort(rng.random((n, m)), axis=1).astype(np.int64)
 
 
+def words(ballots: Ballots) -> str:
+    """What comes before "ballots" where profiles are described."""
+    return {
+        "utilities": "utilities 1, 2 or 3 as", "approvals": "approval", "committees": "approval (and a size) as",
+        "features": "strict (and features) as",
+    }.get(ballots, ballots)  # fmt: skip
+
+
 def law(ballots: Ballots) -> str:
     """What :func:`drawn` draws from, in words."""
     return {
         "utilities": "lognormal utilities",
-        "features": "uniform rankings with normal features",
+        "features": "normal features and directions",
     }.get(ballots, "uniform approvals" if ballots in ("approvals", "committees") else f"uniform {ballots} ballots")

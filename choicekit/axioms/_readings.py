@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -42,12 +42,10 @@ class Ask:
         self._known: dict[Any, Any] = {}
 
     def __call__(self, profile: Any) -> Any:
-        if len(profile.alternatives) == 1 and self.about is winners:
-            return tuple(profile.alternatives)  # nobody else could win, whatever the rule makes of so few
         key = self._key(profile)
         if key not in self._known:
             self.calls += 1
-            self._known[key] = self.about.read(self.about.ask(self.rule, profile), profile)
+            self._known[key] = answered(self.about, self.rule, profile)
         return self._known[key]
 
     def _key(self, profile: Any) -> Any:
@@ -59,6 +57,25 @@ class Ask:
         rows = [row for row, weight in zip(held.tolist(), profile.weights.tolist(), strict=True) if weight]
         weights = [weight for weight in profile.weights.tolist() if weight]
         return tuple(sorted(zip(map(tuple, rows), weights, strict=True))), profile.alternatives
+
+
+def answered(about: Reading, rule: Callable[[Any], Any], profile: Any) -> Any:
+    """What is read of the rule's outcome; an exception on the way gets a note that names the profile."""
+    if about is winners and len(profile.alternatives) == 1:
+        return tuple(profile.alternatives)  # nobody else could win, whatever the rule makes of so few
+    try:
+        return about.read(about.ask(rule, profile), profile)
+    except Exception as error:
+        located(error, rule, profile)
+        raise
+
+
+def located(error: Exception, rule: Any, profile: Any) -> None:
+    """Note on which profile a rule went wrong."""
+    from choicekit.axioms.violation import table  # which prints profiles, and needs this module
+
+    lines = [f"{name_of(rule)} was asked about the ballots", *(f"  {line}" for line in table(profile))]
+    error.add_note("\n".join(lines))
 
 
 def profile_key(profile: Any) -> Any:
@@ -86,15 +103,34 @@ def law_of(culture: Any) -> str:
 def read_winners(outcome: Any, profile: Any) -> Labels:
     """The winners, in the order of the profile's alternatives."""
     named = getattr(outcome, "winners", outcome)
+    if type(named) not in (set, tuple, list, frozenset):
+        named = _several(named)
     alternatives: Labels = profile.alternatives
-    named = tuple(named) if isinstance(named, Iterable) and not isinstance(named, str) else (named,)
-    chosen = tuple(a for a in alternatives if a in named)
-    if not chosen or len(chosen) != len(set(named)):
+    chosen = tuple([a for a in alternatives if a in named])
+    if not chosen or len(chosen) != len(named):
         raise ValueError(
             f"the rule named {short(tuple(named), 5) or 'nobody'} as winners, of the alternatives "
-            f"{short(alternatives, 5)}; needed at least one of them and no others"
+            f"{short(alternatives, 5)}; needed at least one of them, each once, and no others"
+        )
+    if type(next(iter(named))) in _NUMBERS and not any(type(a) in _NUMBERS for a in alternatives):
+        raise TypeError(
+            f"the rule answered with {short(tuple(named), 5)}, which looks like truth values or scores; needed the "
+            f"labels of the winners, of the alternatives {short(alternatives, 5)}"
         )
     return chosen
+
+
+_NUMBERS = (bool, float, np.bool_, np.float64, np.float32)
+
+
+def _several(named: Any) -> tuple[Any, ...]:
+    """Winners named alone or by anything that can be gone through, as a tuple."""
+    if isinstance(named, Mapping):
+        raise TypeError(
+            f"the rule answered with a {type(named).__name__}, of which it is not plain who wins; needed the labels of "
+            "the winners"
+        )
+    return tuple(named) if isinstance(named, Iterable) and not isinstance(named, str) else (named,)
 
 
 def read_ordering(outcome: Any, profile: Any) -> Levels:
@@ -165,6 +201,9 @@ def read_committees(outcome: Any, profile: Any) -> tuple[Labels, ...]:
     if isinstance(outcome, Committees):
         found = outcome.committees
     elif isinstance(outcome, Sequence | set | frozenset) and not isinstance(outcome, str):
+        unknown = [label for committee in outcome for label in committee if label not in profile.alternatives]
+        if unknown:
+            raise ValueError(f"the rule's committees seat {short(tuple(unknown), 3)}, which is no alternative")
         found = tuple(tuple(a for a in profile.alternatives if a in committee) for committee in outcome)
     else:
         raise TypeError(f"an axiom of committees needs Committees; the rule answered with {type(outcome).__name__}")

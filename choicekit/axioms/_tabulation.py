@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import comb, factorial
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.axioms._electorates import every_ballot, made
-from choicekit.axioms._readings import name_of, read_winners
+from choicekit.axioms._readings import answered, name_of
+from choicekit.axioms._readings import winners as reading
 from choicekit.kernels import multisets, relabellings
 from choicekit.outcomes import TIE_TOLERANCE, Labels, Lottery
 from choicekit.profiles import Batch, Rankings
@@ -22,8 +23,11 @@ from choicekit.profiles import Batch, Rankings
 Masks = NDArray[np.uint16]
 #: Symmetries are checked on every profile of the sizes that have at most so many.
 CHECKED = 1_500
-#: A table has at most so many rows, and a scan compares at most so many pairs of electorates.
+#: A table has at most so many rows, and ballots and voters have numbers of a byte.
 ROWS = 10_000_000
+MOST_ALTERNATIVES, MOST_VOTERS = 5, 255
+#: Classes of more profiles are not kept from one rule to the next.
+_KEPT = 1_000_000
 _BLOCK = 1 << 15
 
 
@@ -51,9 +55,17 @@ def moved(m: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return image, moves
 
 
-@functools.lru_cache(maxsize=32)
 def classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """For each anonymous profile the one that stands for its relabellings, and a relabelling that leads from it."""
+    return _kept_classes(m, n) if size(m, n) <= _KEPT else _classes(m, n)
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    return _classes(m, n)
+
+
+def _classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     image, _ = moved(m)
     return relabellings.classes(size(m, n), len(image), n, image, multisets.binomials(n, len(image)))
 
@@ -70,7 +82,7 @@ class Table:
     """
 
     rule: Callable[[Any], Any]
-    neutral: bool
+    neutral: bool = False
     calls: list[int] = field(default_factory=lambda: [0])
     _known: dict[tuple[int, int], Masks] = field(default_factory=dict)
 
@@ -85,10 +97,19 @@ class Table:
             return 0
         return -(-size(m, n) // factorial(m)) if self.neutral and size(m, n) > CHECKED else size(m, n)
 
+    def counted(self, profile: Rankings) -> Any:
+        """What the rule says, which counts as a call."""
+        self.calls[0] += 1
+        return self.rule(profile)
+
+    def of_neutral(self) -> Table:
+        """The table of the same rule, which treats alternatives alike, with all that is known."""
+        return replace(self, neutral=True)
+
     def _ask(self, m: int, n: int) -> Masks:
         if m == 1:  # nobody else could win
             return np.ones(1, np.uint16)
-        if size(m, n) > ROWS:
+        if not reaches(m, n):
             raise TooManyError(f"{name_of(self.rule)}: {size(m, n):,} profiles of {n} voters on {m} alternatives")
         if not self.neutral or size(m, n) <= CHECKED:
             answers = winners(self.rule, m, n, None)
@@ -100,11 +121,21 @@ class Table:
         return relabellings.spread(first, move, winners(self.rule, m, n, standing), moved(m)[1])
 
 
+def reaches(m: int, n: int) -> bool:
+    """Whether a table of this size is made."""
+    return m <= MOST_ALTERNATIVES and n <= MOST_VOTERS and size(m, n) <= ROWS
+
+
+def scanned(m: int, n: int) -> bool:
+    """Whether every scan has room for this size; they ask for tables of up to three times as many voters."""
+    return m <= MOST_ALTERNATIVES and 3 * n <= MOST_VOTERS
+
+
 def winners(rule: Callable[[Any], Any], m: int, n: int, places: NDArray[np.int64] | None) -> Masks:
     """The winners on the anonymous profiles at these places (all by default), each asked of the rule once."""
     total = size(m, n) if places is None else len(places)
     kernel = batching(rule)
-    support = kernel is not None and support_is_read(rule)
+    support = kernel is not None and support_is_read(rule, m)
     out = np.zeros(total, np.uint16)
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
@@ -154,29 +185,27 @@ def _one_by_one(rule: Callable[[Any], Any], chosen: NDArray[np.uint8], m: int) -
     labels: Labels = tuple(range(m))
     held, ones = ballots(m)[chosen], np.ones(chosen.shape[1])
     out = np.empty(len(chosen), np.uint16)
+    bits = _bits(m)
     for row, ranks in enumerate(held):
-        profile = made(ranks, ones, labels)
-        out[row] = mask(ask(rule, profile), profile)
+        out[row] = bits[answered(reading, rule, made(ranks, ones, labels))]
     return out
 
 
-def ask(rule: Callable[[Any], Any], profile: Rankings) -> Any:
-    """The outcome; what the rule raises says on which profile it did."""
-    try:
-        return rule(profile)
-    except Exception as error:
-        error.add_note(f"raised by {name_of(rule)} on the rankings {profile.ranks.tolist()}")
-        raise
+@cache
+def _bits(m: int) -> dict[Labels, int]:
+    """Every set of winners among alternatives 0, 1, …, as a tuple in their order, as bits."""
+    chosen = [tuple(a for a in range(m) if bits >> a & 1) for bits in range(1 << m)]
+    return {each: bits for bits, each in enumerate(chosen)}
 
 
-def mask(outcome: Any, profile: Rankings) -> int:
+def mask(rule: Callable[[Any], Any], profile: Rankings) -> int:
     """The winners as bits."""
-    return sum(1 << int(a) for a in read_winners(outcome, profile))  # type: ignore[call-overload]
+    return _bits(len(profile.alternatives))[answered(reading, rule, profile)]
 
 
-def support_is_read(rule: Callable[[Any], Any]) -> bool:
+def support_is_read(rule: Callable[[Any], Any], m: int) -> bool:
     """Whether the rule answers with a lottery, whose winners are its support and not its likeliest alternatives."""
-    return isinstance(rule(made(np.array([[0, 1]], np.int8), np.ones(1), (0, 1))), Lottery)
+    return isinstance(rule(made(ballots(m)[:1].copy(), np.ones(1), tuple(range(m)))), Lottery)
 
 
 def ordered(m: int, n: int) -> Iterator[Rankings]:

@@ -52,46 +52,50 @@ def _room(values: Floats, gains: Floats) -> tuple[float, Floats]:
     less it must give), and what it gives.
     """
     unit = _unit(values)
-    p = np.zeros(values.shape[1])
-    room = 0.0
-    for scale in (1.0, 1e-6):  # the linear programme is solved to 1e-7 only: once more, for what is left of it
-        p = p + scale * _step(values / unit[:, None], (gains - values @ p) / unit, p, scale)
-        p = np.maximum(p, 0.0) / np.maximum(p, 0.0).sum()
+    p = _moved(values, gains, np.zeros(values.shape[1]), 1.0)
+    room = float(((values @ p - gains) / unit).min())
+    if -MORE < room < -NONE:  # the linear programme is solved to 1e-7 only: once more, for what is left of it
+        p = _moved(values, gains, p, 1e-6)
         room = float(((values @ p - gains) / unit).min())
-        if room >= -NONE or room < -MORE:
-            break
     return room, values @ p
 
 
-def _step(values: Floats, lack: Floats, start: Floats, scale: float) -> Floats:
-    """The change of a lottery, in units of ``scale``, after which what the voters lack is least."""
-    size = values.shape[1]
+def _moved(values: Floats, gains: Floats, start: Floats, scale: float, equally: bool = True) -> Floats:
+    """The lottery that adds most to the gains, ``equally`` to each or in sum with nobody below, solved for its distance
+    from ``start`` in units of ``scale``.
+    """
+    unit = _unit(values)
+    voters, size = values.shape
+    own = 1 if equally else voters
+    added = np.ones((voters, 1)) if equally else np.eye(voters)
+    lack = (gains - values @ start) / unit
     found = solvers.linear_program(
-        np.append(np.zeros(size), -1.0),
-        at_most=(np.column_stack([-values, np.ones(len(values))]), -lack / scale),
-        equal=(np.append(np.ones(size), 0.0)[None], np.array([(1.0 - start.sum()) / scale])),
-        bounds=[(max(-chance / scale, -1e3), 1e3) for chance in start.tolist()] + [(None, None)],
+        np.concatenate([np.zeros(size), -np.ones(own)]),
+        at_most=(np.hstack([-values / unit[:, None], added]), -lack / scale),
+        equal=(np.concatenate([np.ones(size), np.zeros(own)])[None], np.array([(1.0 - start.sum()) / scale])),
+        bounds=[(-chance / scale, (1.0 - chance) / scale) for chance in start.tolist()]
+        + [(None if equally else 0.0, None)] * own,
     )  # fmt: skip
-    step: Floats = found[:-1]
-    return step
+    p = np.maximum(start + scale * found[:size], 0.0)
+    moved: Floats = p / p.sum()
+    return moved
 
 
 def _beyond(values: Floats, gains: Floats) -> Floats | None:
     """What some lottery gives that is worse for nobody and better for somebody; ``None`` where none is found."""
     unit = _unit(values)
-    voters, size = values.shape
     room, given = _room(values, gains)
     if room > MORE:
         return given
-    floor = (gains + min(room, 0.0) * unit) / unit
-    found = solvers.linear_program(
-        np.append(np.zeros(size), -np.ones(voters)),
-        at_most=(np.hstack([-values / unit[:, None], np.eye(voters)]), -floor),
-        equal=(np.append(np.ones(size), np.zeros(voters))[None], np.ones(1)), bounds=[(0.0, None)] * (size + voters),
-    )  # fmt: skip
-    given = values @ (found[:size] / found[:size].sum())
-    more = (given - gains) / unit
-    return given if more.min() >= -NONE and more.max() > MORE else None
+    floor = gains + min(room, 0.0) * unit
+    try:
+        p = _moved(values, floor, np.zeros(values.shape[1]), 1.0, equally=False)
+        if ((values @ p - gains) / unit).min() < -NONE:
+            p = _moved(values, floor, p, 1e-6, equally=False)
+    except RuntimeError:  # on the edge of what is possible, where nothing is beyond
+        return None
+    more = (values @ p - gains) / unit
+    return values @ p if more.min() >= -NONE and more.max() > MORE else None
 
 
 def _possible(ask: Ask, profile: Utilities, name: str) -> tuple[Floats, Floats]:

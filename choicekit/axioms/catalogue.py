@@ -9,6 +9,7 @@ from typing import Any
 from choicekit.axioms import _readings
 from choicekit.axioms._axiom import Axiom, Ballots
 from choicekit.axioms._problems import CommitteeProblem, RewardProblem
+from choicekit.outcomes import Lottery
 from choicekit.profiles import Approvals, Margins, Rankings, Utilities
 
 _RANKS = [[0, 1, 2], [1, 0, 2], [0, 2, 1]]
@@ -44,7 +45,8 @@ def every_axiom() -> tuple[Axiom, ...]:
 def applicable(rule: Callable[[Any], Any]) -> tuple[Axiom, ...]:
     """The axioms that a rule can be held to: it answers the ballots they speak of with what they read.
 
-    Looked at by running the rule on a small profile of each kind. A rule of choicekit is held to axioms on the ballots
+    Looked at by running the rule on a small profile of each kind. A lottery is held to the axioms of lotteries, not by
+    its support to those of winners. A rule of choicekit is held to axioms on the ballots
     that it needs (not, say, a rule on rankings to those on utilities, which it would forget down to rankings).
 
     >>> from choicekit import axioms, rules
@@ -66,10 +68,13 @@ def applicable(rule: Callable[[Any], Any]) -> tuple[Axiom, ...]:
 def _reads(rule: Callable[[Any], Any], ballots: Ballots, reading: _readings.Reading) -> bool:
     profile = _SAMPLES[ballots]
     own: dict[str, Ballots] = {"rewards": "features", "committees": "committees"}
+    if reading.name in ("answer", "relation"):  # anything is an answer; an ordering is what it is to be
+        return _reads(rule, ballots, _readings.ordering)
     if own.get(reading.name, ballots) != ballots or (ballots in own.values() and reading.name not in own):
         return False
     try:
-        reading.read(reading.ask(rule, profile), profile)
+        outcome = reading.ask(rule, profile)
+        reading.read(outcome, profile)
     except Exception:
         return False
-    return True
+    return reading is not _readings.winners or not isinstance(outcome, Lottery)

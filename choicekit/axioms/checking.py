@@ -13,6 +13,7 @@ from choicekit.axioms._axiom import Axiom
 from choicekit.axioms._electorates import made
 from choicekit.axioms._readings import Ask, Reading, law_of, name_of, winners
 from choicekit.axioms.guided import follow
+from choicekit.axioms.linear import hard_reward_problems
 from choicekit.axioms.polishing import polish
 from choicekit.axioms.verdicts import Scope, Verdict
 from choicekit.axioms.violation import Violation
@@ -23,8 +24,8 @@ Rule: TypeAlias = Callable[[Any], Any]
 #: ``progress(what, done, total)``.
 Progress: TypeAlias = Callable[[str, int, int], None]
 
-#: Scans have bits for so many alternatives.
-_MOST_SCANNED = 5
+#: An axiom that some profile exists looks at no more profiles of named voters.
+_MOST_NAMED = 200_000
 #: Of the pairs of electorates that a scan may compare at one size.
 _PAIRS = 60_000_000
 
@@ -55,16 +56,20 @@ class _Bench:
     budget: int
     asks: dict[tuple[str, bool], Ask] = field(default_factory=dict)
     symmetries: dict[str, _symmetry.Symmetry] = field(default_factory=dict)
-    table: _tabulation.Table | None = None
+    table: _tabulation.Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = _tabulation.Table(self.rule)
 
     def symmetry(self, about: Reading) -> _symmetry.Symmetry:
         """What the rule was checked to be."""
         if about.name not in self.symmetries:
             if about is winners:
-                found = _symmetry.of_winners(self.rule, self.alternatives, self.voters)
-                self.table = _tabulation.Table(self.rule, found.neutral)
+                found = _symmetry.of_winners(self.table, self.widths, self.voters, self.budget)
+                self.table = self.table.of_neutral() if found.neutral else self.table
             else:
-                found = _symmetry.of_voters(Ask(self.rule, about), self.alternatives, self.voters)
+                ask = self.asks.setdefault((about.name, False), Ask(self.rule, about))
+                found = _symmetry.of_voters(ask, self.widths, self.voters, self.budget)
             self.symmetries[about.name] = found
         return self.symmetries[about.name]
 
@@ -92,12 +97,11 @@ class _Bench:
     @property
     def asked(self) -> int:
         """On how many profiles the rule was run."""
-        return sum(ask.calls for ask in self.asks.values()) + (self.table.calls[0] if self.table else 0)
+        return sum(ask.calls for ask in self.asks.values()) + self.table.calls[0]
 
     def tables(self, m: int, n: int) -> _tabulation.Masks:
         """The winners on all profiles of a size, where the budget reaches."""
-        assert self.table is not None
-        if _tabulation.size(m, n) > _tabulation.ROWS or self.asked + self.table.cost(m, n) > self.budget:
+        if _tabulation.reaches(m, n) and self.asked + self.table.cost(m, n) > self.budget:
             raise _Spent
         return self.table(m, n)
 
@@ -136,14 +140,15 @@ def check(
     Every profile of 2 to ``alternatives`` alternatives and 1 to ``voters`` voters (or of the sizes from and to which a
     pair names) is examined, few alternatives first, then few voters, so that a witness is the smallest. The rule is run
     once for each profile, up to the order of the voters and the names of the alternatives where it was found to be
-    anonymous and neutral on all small profiles; at most ``budget`` times in all. Where that does not reach, ``draws``
-    profiles of the largest size are drawn from ``culture`` and examined with all their neighbours, and a witness is
-    made smaller. On four alternatives and more the chain of profiles by which Moulin proved that Condorcet rules
-    violate participation is followed too.
+    anonymous and neutral on all small profiles; about ``budget`` times in all, for all axioms together. Where that does
+    not reach, ``draws`` profiles of the largest size are drawn from ``culture`` and examined with all their neighbours,
+    and a witness is made smaller. Where four alternatives are asked for, the chain of profiles by which Moulin proved
+    that Condorcet rules violate participation is followed too, which leads to up to 25 voters.
 
     ``rule`` is any function of a profile: a rule of choicekit (with options: ``functools.partial``) or your own,
     answering with an outcome, a set of winners, or what the axiom reads. ``profiles`` are examined instead of all where
-    they are given. Raises what the rule raises, with a note that names the profile.
+    they are given. Raises what the rule raises, with a note that names the profile, and ``RuntimeError`` where the
+    rule, asked again, does not answer alike.
 
     >>> from choicekit import axioms, rules
     >>> print(axioms.check(rules.plurality, axioms.condorcet_winner).violation)
@@ -151,25 +156,48 @@ def check(
     >>> axioms.check(rules.borda, axioms.monotonicity, voters=4, alternatives=3).status
     'holds'
     """
-    several = [axioms] if isinstance(axioms, Axiom) else list(axioms)
+    several = _listed(axioms)
     bench = _Bench(rule, _span("alternatives", alternatives, 2), _span("voters", voters, 1), whole("budget", budget))
     given = None if profiles is None else tuple(profiles)
-    rng = np.random.default_rng(rng)
+    seed = int(np.random.default_rng(rng).integers(2**63))
     found: dict[int, Verdict] = {}
     for done, place in enumerate(_strongest_first(several)):
         axiom = several[place]
         if progress:
             progress(axiom.name, done, len(several))
         if given is not None:
-            found[place] = _on(bench, axiom, given)
+            found[place] = _confirmed(bench, _on(bench, axiom, given))
             continue
         known = {several[i].name: verdict for i, verdict in found.items()}
         implied = _implied(bench, axiom, several, known)
-        found[place] = _verdict(bench, axiom, draws, culture, rng) if implied is None else implied
+        if implied is None:
+            implied = _confirmed(bench, _verdict(bench, axiom, draws, culture, seed))
+        found[place] = implied
     if progress:
         progress("", len(several), len(several))
     verdicts = tuple(found[place] for place in range(len(several)))
     return verdicts[0] if isinstance(axioms, Axiom) else verdicts
+
+
+def _listed(axioms: Axiom | Sequence[Axiom]) -> list[Axiom]:
+    several = [axioms] if isinstance(axioms, Axiom | str) or not isinstance(axioms, Iterable) else list(axioms)
+    for axiom in several:
+        if not isinstance(axiom, Axiom):
+            raise TypeError(
+                f"check: needed axioms, as axioms.monotonicity, or functions made so by @axioms.axiom; got {axiom!r}"
+            )
+    return several
+
+
+def _confirmed(bench: _Bench, verdict: Verdict) -> Verdict:
+    """The verdict, where the rule, asked again, still says what violates the axiom."""
+    found = verdict.violation
+    if found is not None and not all(found.replay(bench.rule) for _ in range(3)):
+        raise RuntimeError(
+            f"check: {verdict.rule} does not answer alike each time it is asked, so no axiom can be checked; if it is "
+            f"random, fix its rng. It first answered:\n{found}"
+        )
+    return verdict
 
 
 def _span(name: str, sizes: Sizes, least: int) -> range:
@@ -185,7 +213,7 @@ def counterexample(axiom: Callable[[Rule, Any], Violation | None], rule: Rule, p
     >>> from choicekit import axioms, domains, rules
     >>> found = axioms.counterexample(axioms.majority, rules.borda, domains.every(voters=3, alternatives=3))
     >>> found.profiles[0].ranks.tolist()
-    [[0, 1, 2], [0, 1, 2], [1, 0, 2]]
+    [[0, 1, 2], [0, 1, 2], [2, 0, 1]]
     """
     if isinstance(axiom, Axiom):
         ask = Ask(rule, axiom.about)
@@ -208,12 +236,13 @@ def _implied(bench: _Bench, axiom: Axiom, several: Sequence[Axiom], known: dict[
     for stronger in several:
         verdict = known.get(stronger.name)
         if axiom.name in stronger.implies and verdict is not None and verdict.status == "holds":
-            evidence = (f"implied by {stronger.name}, which was examined",)
+            above = [each for each in verdict.evidence if each.startswith("implied by ")]
+            evidence = (f"implied by {stronger.name}, {above[0] if above else 'which was examined'}",)
             return Verdict(axiom.name, name_of(bench.rule), "holds", verdict.scope, evidence=evidence)
     return None
 
 
-def _verdict(bench: _Bench, axiom: Axiom, draws: int, culture: Callable[..., Any], rng: np.random.Generator) -> Verdict:
+def _verdict(bench: _Bench, axiom: Axiom, draws: int, culture: Callable[..., Any], seed: int) -> Verdict:
     name = name_of(bench.rule)
     found = _exhausted(bench, axiom)
     if found.violation:
@@ -221,27 +250,31 @@ def _verdict(bench: _Bench, axiom: Axiom, draws: int, culture: Callable[..., Any
         minimal: Any = "proved" if from_below else None
         return Verdict(axiom.name, name, "violated", found.scope, found.violation, minimal, ("exhaustive",))
     evidence: tuple[str, ...] = ("exhaustive",) if found.scope.profiles else ()
-    if bench.alternatives >= 4 and axiom.name.startswith("participation"):
+    if 4 in bench.widths and axiom.name.startswith("participation_") and axiom.about is winners:
         followed = follow(axiom, bench.ask(axiom, bench.anonymous(axiom)))
         evidence += ("Moulin's chain",)
         if followed:
             return Verdict(axiom.name, name, "violated", found.scope, followed, None, evidence)
     if found.complete:
         return Verdict(axiom.name, name, "holds", found.scope, evidence=evidence)
-    return _drawn(bench, axiom, draws, culture, rng, found.scope, evidence)
+    return _drawn(bench, axiom, draws, culture, np.random.default_rng(seed), found.scope, evidence)
 
 
 def _exhausted(bench: _Bench, axiom: Axiom) -> _Found:
     """The smallest violation, or the sizes up to which there is none."""
+    if axiom.ballots == "features":
+        return _constructed(bench, axiom)
     symmetry = bench.symmetry(axiom.about) if axiom.ballots == "strict" else None
-    scanned = axiom.scan is not None and axiom.about is winners and symmetry is not None and symmetry.anonymous
+    scanned = False
+    if symmetry is not None and axiom.scan is not None and axiom.about is winners:
+        scanned = symmetry.anonymous and symmetry.columns
     anonymous = bench.anonymous(axiom)
     covered: dict[int, int] = {}
     seen, complete = 0, True
     for m in bench.widths:
         for n in bench.numbers:
             try:
-                look = _scanned if scanned and m <= _MOST_SCANNED else _looked
+                look = _scanned if scanned and _tabulation.scanned(m, n) else _looked
                 violation, profiles = look(bench, axiom, m, n, anonymous)
             except _Spent:
                 complete = False
@@ -252,22 +285,35 @@ def _exhausted(bench: _Bench, axiom: Axiom) -> _Found:
     return _Found(None, _scope(bench, axiom, covered, seen, symmetry), complete)
 
 
+def _constructed(bench: _Bench, axiom: Axiom) -> _Found:
+    """Features are not enumerable: the problems that are known to be hard are looked at."""
+    problems, ask = list(hard_reward_problems()), bench.ask(axiom, False)
+    violation = next((found for each in problems if (found := axiom.examine(ask, each))), None)
+    most = (bench.alternatives, bench.voters)
+    return _Found(violation, Scope(_domains.words(axiom.ballots), most, given=len(problems), asked=bench.asked), False)
+
+
 def _scope(
     bench: _Bench, axiom: Axiom, covered: dict[int, int], seen: int, symmetry: _symmetry.Symmetry | None
 ) -> Scope:
     used = symmetry is not None and symmetry.anonymous and axiom.anonymous and axiom.kind != "existential"
-    words = {"strict": "strict", "utilities": "utilities 1, 2 or 3 as"}.get(axiom.ballots, axiom.ballots)
     most = (bench.alternatives, bench.voters)
-    return Scope(words, most, tuple(covered.items()), seen, str(symmetry) if used else "", bench.asked)
+    sizes = tuple(covered.items())
+    words = _domains.words(axiom.ballots)
+    said, least = str(symmetry) if used else "", bench.numbers[0]
+    return Scope(words, most, sizes, seen, said, bench.asked, least=least)
 
 
-def _scanned(bench: _Bench, axiom: Axiom, m: int, n: int, _: bool) -> tuple[Violation | None, int]:
-    """By the table of winners."""
+def _scanned(bench: _Bench, axiom: Axiom, m: int, n: int, anonymous: bool) -> tuple[Violation | None, int]:
+    """By the table of winners; where no table is made of such a size, one profile after the other."""
     pairs = sum(_tabulation.size(m, k) * _tabulation.size(m, n - k) for k in range(1, n // 2 + 1))
     if axiom.kind == "global" and pairs > _PAIRS:
         raise _Spent
     assert axiom.scan is not None
-    wrong = axiom.scan(bench.tables, m, n)
+    try:
+        wrong = axiom.scan(bench.tables, m, n)
+    except _tabulation.TooManyError:
+        return _looked(bench, axiom, m, n, anonymous)
     if not wrong.any():
         return None, len(wrong)
     place = int(wrong.argmax())
@@ -284,7 +330,7 @@ def _scanned(bench: _Bench, axiom: Axiom, m: int, n: int, _: bool) -> tuple[Viol
 def _looked(bench: _Bench, axiom: Axiom, m: int, n: int, anonymous: bool) -> tuple[Violation | None, int]:
     """One profile after the other."""
     total = _domains.number(axiom.ballots, m, n, anonymous)
-    if total == 0 or total > bench.budget:
+    if total == 0 or total > (min(bench.budget, _MOST_NAMED) if axiom.kind == "existential" else bench.budget):
         raise _Spent
     ask = bench.ask(axiom, anonymous)
     for profile in _domains.profiles(axiom.ballots, m, n, anonymous):
@@ -313,14 +359,17 @@ def _drawn(
             smaller = polish(axiom, bench.rule, violation)
             evidence = (*evidence, f"draw {drawn} of {law} with {n} voters on {m} alternatives, made smaller")
             return Verdict(axiom.name, name, "violated", scope, smaller, "locally", evidence)
-    bound = 1 - 0.05 ** (1 / drawn) if drawn else None
+    if not drawn:
+        return Verdict(axiom.name, name, "not refuted", replace(scope, asked=bench.asked), evidence=evidence)
+    bound = 1 - 0.05 ** (1 / drawn)
     looked = replace(scope, asked=bench.asked, draws=drawn, drawn=(m, n), culture=law, bound=bound)
     return Verdict(axiom.name, name, "not refuted", looked, evidence=(*evidence, f"{drawn} draws of {law}"))
 
 
 def _on(bench: _Bench, axiom: Axiom, profiles: Sequence[Any]) -> Verdict:
     """On the caller's profiles."""
-    found = counterexample(axiom, bench.rule, profiles)
-    scope = Scope(axiom.ballots, given=len(profiles))
+    ask = bench.ask(axiom, False)
+    found = next((violation for each in profiles if (violation := axiom.examine(ask, each))), None)
+    scope = Scope(_domains.words(axiom.ballots), given=len(profiles), asked=bench.asked)
     status: Any = "violated" if found else "holds"
     return Verdict(axiom.name, name_of(bench.rule), status, scope, found, None, ("the profiles given",))

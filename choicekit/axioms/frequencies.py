@@ -115,13 +115,16 @@ def frequency(
 
 def _scanned(rule: Rule, axiom: Axiom, m: int, n: int) -> NDArray[np.bool_] | None:
     """Where the axiom is violated, for every anonymous profile, if a table can be made."""
-    if axiom.scan is None or axiom.about is not winners or _tabulation.size(m, n) > _tabulation.ROWS:
+    if axiom.scan is None or axiom.about is not winners:
         return None
-    symmetry = _symmetry.of_winners(rule, m, n)
-    if not symmetry.anonymous:
+    if not _tabulation.scanned(m, n) or not _tabulation.reaches(m, n):
+        return None
+    table = _tabulation.Table(rule)
+    symmetry = _symmetry.of_winners(table, range(min(m, 4), m + 1), n)
+    if not symmetry.anonymous or not symmetry.columns:
         return None
     try:
-        return axiom.scan(_tabulation.Table(rule, symmetry.neutral), m, n)
+        return axiom.scan(table.of_neutral() if symmetry.neutral else table, m, n)
     except _tabulation.TooManyError:
         return None
 
@@ -165,6 +168,7 @@ def manipulability(
     if extension not in known:
         raise ValueError(f"extension: needed one of {', '.join(known)}, got {extension!r}")
     axiom: Axiom = getattr(manipulations, f"strategyproofness_{extension}")
+    rng = int(np.random.default_rng(rng).integers(2**63))  # the same profiles are drawn twice
     settings: dict[str, Any] = {"culture": culture, "draws": draws, "rng": rng}
     share = frequency(rule, axiom, voters=voters, alternatives=alternatives, **settings)
     ask = Ask(rule, winners)

@@ -185,7 +185,8 @@ def priceability(ask: Ask, problem: CommitteeProblem) -> Clash | None:
     There are a price p > 0 and payments of at most 1 a voter, only for members that the voter approves of, that add up
     to p for each member, such that the voters who approve of an alternative outside have at most p left together.
     Decided by a linear programme that minimises the largest excess over p; a violation where that is above 1e-7 of all
-    budgets. Where every seat is filled it implies proportional justified representation.
+    budgets. A member whom nobody approves of cannot be paid for: a rule that fills seats with such alternatives
+    violates the axiom. Where every seat is filled it implies proportional justified representation.
 
     Source: Peters and Skowron 2020 (doi:10.1145/3391403.3399465).
 
@@ -289,11 +290,13 @@ def _parties(values: NDArray[np.bool_], weights: NDArray[np.float64], seats: int
     if common.any():
         rest = _parties(values & ~common, weights, seats - int(common.sum())) if common.sum() < seats else None
         return None if rest is None else [([c], 1) for c in np.flatnonzero(common).tolist()] + rest
-    found = []
-    for part in _components(values):
+    parts, found = _components(values), []
+    if len(parts) == 1:
+        return None
+    for part in parts:
         share = seats * float(weights[part].sum() / weights.sum())
         within = _parties(values[part], weights[part], round(share)) if abs(share - round(share)) < 1e-9 else None
-        if within is None or part.all():
+        if within is None:
             return None
         found += within
     return found

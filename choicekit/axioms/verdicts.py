@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias
 
-from choicekit.axioms.violation import Violation
+from choicekit.axioms.violation import Violation, counted
 
 #: "violated": there is a witness. "holds": on every profile of the scope. "not refuted": none was drawn.
 Status: TypeAlias = Literal["violated", "holds", "not refuted"]
@@ -16,15 +16,16 @@ Status: TypeAlias = Literal["violated", "holds", "not refuted"]
 class Scope:
     """Where a check looked.
 
-    ``sizes`` are pairs of a number of alternatives m and a number of voters n: every profile of m alternatives and 1 to
-    n voters was examined, ``profiles`` of them in all, counted once up to the order of the voters where ``symmetry``
-    says that the rule is anonymous. ``asked`` is how many profiles the rule was run on. ``draws`` is how many profiles
-    of ``drawn = (m, n)`` were drawn from ``culture`` besides, and ``bound`` the upper end of a 95 % confidence interval
-    for the share of that culture's profiles where the axiom is violated: 1 − 0.05^(1/draws), as none of them was.
-    ``given`` is how many profiles of the caller's own were examined, ``most`` the largest (m, n) asked for.
+    ``sizes`` are pairs of a number of alternatives m and a number of voters n: every profile of m alternatives and
+    ``least`` (by default 1) to n voters was examined, ``profiles`` of them in all, counted once up to the order of the
+    voters where ``symmetry`` says that the rule is anonymous. ``asked`` is how many profiles the rule was run on.
+    ``draws`` is how many profiles of ``drawn = (m, n)`` were drawn from ``culture`` besides, and ``bound`` the upper
+    end of a 95 % confidence interval for the share of that culture's profiles where the axiom is violated: 1 −
+    0.05^(1/draws), as none of them was. ``given`` is how many profiles of the caller's own were examined, ``most`` the
+    largest (m, n) asked for.
 
     >>> print(Scope(ballots="strict", sizes=((2, 4), (3, 4), (4, 2)), profiles=571))
-    all 571 profiles of strict ballots of up to 4 voters on 2 to 3 alternatives, and 2 voters on 4 alternatives
+    all 571 profiles of strict ballots of up to 4 voters on 2 to 3 alternatives, and up to 2 voters on 4 alternatives
     >>> print(Scope(ballots="strict", draws=100, drawn=(3, 9), culture="impartial_culture"))
     100 draws of 9 voters on 3 alternatives from impartial_culture
     """
@@ -40,6 +41,7 @@ class Scope:
     drawn: tuple[int, int] = (0, 0)
     culture: str = ""
     bound: float | None = None
+    least: int = 1
 
     def __str__(self) -> str:
         parts = []
@@ -47,11 +49,11 @@ class Scope:
             symmetry = f" ({self.symmetry})" if self.symmetry else ""
             parts.append(f"all {self.profiles:,} profiles of {self.ballots} ballots of {self._sizes()}{symmetry}")
         if self.given:
-            parts.append(f"the {_counted(self.given, 'profile')} given")
+            parts.append(f"the {counted(self.given, 'profile')} given")
         if self.draws:
             m, n = self.drawn
-            of = f"{_counted(n, 'voter')} on {_counted(m, 'alternative')}"
-            parts.append(f"{_counted(self.draws, 'draw')} of {of} from {self.culture}")
+            of = f"{counted(n, 'voter')} on {counted(m, 'alternative')}"
+            parts.append(f"{counted(self.draws, 'draw')} of {of} from {self.culture}")
         return ", and ".join(parts) or "no profile"
 
     def _sizes(self) -> str:
@@ -60,7 +62,8 @@ class Scope:
         for n, group in itertools.groupby(self.sizes, key=lambda pair: pair[1]):
             widths = [m for m, _ in group]
             span = f"{widths[0]} to {widths[-1]}" if len(widths) > 1 else str(widths[0])
-            said.append(f"{'' if n == 1 or said else 'up to '}{_counted(n, 'voter')} on {span} alternatives")
+            from_ = "" if n == self.least else f"{self.least} to " if self.least > 1 else "up to "
+            said.append(f"{from_}{counted(n, 'voter')} on {span} alternatives")
         return ", and ".join(said)
 
 
@@ -74,7 +77,7 @@ class Verdict:
     alternative, leaves a violation) or ``None``. ``evidence`` tells what was done. A verdict has no truth value: ask
     for its ``status``.
 
-    >>> verdict = Verdict("majority", "plurality", "holds", Scope("strict", (3, 4), ((2, 4), (3, 4)), 223))
+    >>> verdict = Verdict("majority", "plurality", "holds", Scope("strict", sizes=((2, 4), (3, 4)), profiles=223))
     >>> print(verdict)
     plurality, majority: holds for all 223 profiles of strict ballots of up to 4 voters on 2 to 3 alternatives
     >>> bool(verdict)
@@ -104,12 +107,11 @@ class Verdict:
         'not refuted in no profile'
         """
         if self.violation is not None:
-            size = f"{_counted(self.violation.voters, 'voter')} on {_counted(_width(self.violation), 'alternative')}"
             smallest = {
-                "proved": f", the smallest of all profiles of up to {_counted(self.scope.most[1], 'voter')}",
+                "proved": f", the smallest of all profiles of up to {counted(self.scope.most[1], 'voter')}",
                 "locally": "; a smaller violation was looked for near it alone",
             }
-            return f"violated by {size}{smallest.get(self.minimal or '', '')}"
+            return f"violated by {self.violation.size}{smallest.get(self.minimal or '', '')}"
         bound = ""
         if self.scope.bound is not None and self.status == "not refuted":
             bound = f"; violated in at most {self.scope.bound:.3g} of that culture's profiles, at 95 % confidence"
@@ -118,11 +120,3 @@ class Verdict:
     def __str__(self) -> str:
         lines = [f"{self.rule}, {self.axiom}: {self.summary}"]
         return "\n".join([*lines, *([str(self.violation)] if self.violation else [])])
-
-
-def _width(violation: Violation) -> int:
-    return len(violation.profiles[0].alternatives)
-
-
-def _counted(number: float, noun: str) -> str:
-    return f"{number:,g} {noun}" + ("" if number == 1 else "s")

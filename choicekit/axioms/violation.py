@@ -58,6 +58,16 @@ class Violation:
         first = getattr(first, "rankings", getattr(first, "approvals", first))
         return float(first.weights.sum())
 
+    @property
+    def size(self) -> str:
+        """How large that profile is, in words.
+
+        >>> import choicekit as ck
+        >>> Violation("a", "r", "…", (), (ck.Rankings([[0, 1], [1, 0]]),), ("",), (((0,),),), "winners").size
+        '2 voters on 2 alternatives'
+        """
+        return f"{counted(self.voters, 'voter')} on {counted(len(self.profiles[0].alternatives), 'alternative')}"
+
     def __str__(self) -> str:
         about = _reading(self.reading)
         lines = [f"{self.rule} violates {self.axiom}: {self.reason}"]
@@ -69,31 +79,31 @@ class Violation:
     def replay(self, rule: Callable[[Any], Any] | None = None) -> bool:
         """Whether the rule, run again on the profiles, still says the same of each, so that the clash stands.
 
-            Without ``rule``, the one that was found at fault; after :meth:`from_json` it must be given.
+        Without ``rule``, the one that was found at fault; after :meth:`from_json` it must be given.
 
-            >>> import choicekit as ck
+        >>> import choicekit as ck
         >>> from choicekit import axioms, rules
-            >>> found = axioms.majority(rules.borda, ck.Rankings.from_orders({"abc": 3, "bca": 2}))
-            >>> found.replay(), found.replay(rules.plurality)
-            (True, False)
+        >>> found = axioms.majority(rules.borda, ck.Rankings.from_orders({"abc": 3, "bca": 2}))
+        >>> found.replay(), found.replay(rules.plurality)
+        (True, False)
         """
         rule = rule or self.asked
         if rule is None:
             raise TypeError("replay: a violation read from JSON does not hold the rule; pass it, replay(rule)")
         about = _reading(self.reading)
         return all(
-            about.same(about.read(about.ask(rule, profile), profile), outcome)
+            about.same(_readings.answered(about, rule, profile), outcome)
             for profile, outcome in zip(self.profiles, self.outcomes, strict=True)
         )
 
     def to_json(self) -> str:
         """The violation as JSON text, without the rule itself. Labels must be text, numbers or booleans.
 
-            >>> import choicekit as ck
+        >>> import choicekit as ck
         >>> from choicekit import axioms, rules
-            >>> found = axioms.majority(rules.borda, ck.Rankings.from_orders({"abc": 3, "bca": 2}))
-            >>> print(Violation.from_json(found.to_json()).outcomes)
-            (('b',),)
+        >>> found = axioms.majority(rules.borda, ck.Rankings.from_orders({"abc": 3, "bca": 2}))
+        >>> print(Violation.from_json(found.to_json()).outcomes)
+        (('b',),)
         """
         return json.dumps(
             {
@@ -115,7 +125,7 @@ class Violation:
         """
         try:
             held = json.loads(text)
-            return cls(
+            found = cls(
                 axiom=held["axiom"],
                 rule=held["rule"],
                 reason=held["reason"],
@@ -125,9 +135,21 @@ class Violation:
                 outcomes=tuple(_tuples(outcome) for outcome in held["outcomes"]),
                 reading=_reading(held["reading"]).name,
             )
+            if not len(found.profiles) == len(found.captions) == len(found.outcomes) > 0:
+                raise TypeError("each profile has a caption and an outcome there")
+            return found
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             missing = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"violation: needed the JSON that Violation.to_json writes; {missing}") from None
+
+
+def counted(number: float, noun: str) -> str:
+    """A number of something in words.
+
+    >>> counted(1, "voter"), counted(2002, "voter")
+    ('1 voter', '2,002 voters')
+    """
+    return f"{number:,g} {noun}" + ("" if number == 1 else "s")
 
 
 def _reading(name: str) -> _readings.Reading:

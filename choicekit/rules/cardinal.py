@@ -76,7 +76,8 @@ def _relative(values: Floats, weights: Floats) -> Floats:
 
 
 def _nash(values: Floats, weights: Floats, *, disagreement: ArrayLike = 0.0) -> Floats:
-    return welfare.nash(values, weights, disagreement)
+    # Means of logarithms may be near 0 where products tie: what the sums round off must not decide between them.
+    return np.round(welfare.nash(values, weights, disagreement), 12)
 
 
 def _power(values: Floats, weights: Floats, *, exponent: float) -> Floats:

@@ -1,7 +1,7 @@
 """Testing rules: Hypothesis strategies for profiles, assertions of axioms, smallest violations."""
 
+from choicekit.axioms import polish
 from choicekit.testing.checks import assert_axiom, find_violation
-from choicekit.testing.polishing import polish
 from choicekit.testing.strategies import (
     AgreeingPair,
     CloneProfile,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from choicekit.axioms import Violation
+from choicekit.axioms._simpler import Check, polished, remembering
 from choicekit.testing._hypothesis import hypothesis
-from choicekit.testing._simpler import Check, polished, remembering
 from choicekit.testing._sizes import bounds
 
 if TYPE_CHECKING:

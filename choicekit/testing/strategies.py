@@ -66,7 +66,7 @@ def rankings(*, voters: Bounds = (1, 7), alternatives: Alternatives = (1, 5)) ->
 
 
 def weak_orders(*, voters: Bounds = (1, 7), alternatives: Alternatives = (1, 5)) -> SearchStrategy[Rankings]:
-    """Profiles of rankings of all alternatives that may be tied; each weak order is as likely as any other.
+    """Profiles of rankings of all alternatives, any of which may be tied.
 
     Raises as :func:`rankings` does.
 

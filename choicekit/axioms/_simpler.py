@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.axioms import Axiom, Violation
+from choicekit.axioms._axiom import Axiom
 from choicekit.axioms._electorates import one_voter, restricted
 from choicekit.axioms._readings import Ask
+from choicekit.axioms.violation import Violation
 from choicekit.profiles import Approvals, Rankings, Utilities
 
 #: An axiom of :mod:`choicekit.axioms`, or a function of one's own.
