@@ -14,7 +14,7 @@ import reference_axioms_single as book
 
 import choicekit as ck
 from choicekit import axioms, domains, rules
-from choicekit.axioms import Axiom, Scope, Verdict, _domains
+from choicekit.axioms import Axiom, _domains
 from choicekit.axioms._readings import Ask, winners
 from choicekit.axioms.checking import _strongest_first
 
@@ -435,16 +435,7 @@ def test_check_follows_the_chain_where_four_alternatives_are_asked_for() -> None
     assert "Moulin's chain" not in other.evidence
 
 
-# Words
-
-
-def test_scopes_in_words() -> None:
-    assert str(Scope("strict")) == "no profile"
-    scope = Scope("strict", sizes=((2, 3), (3, 3), (4, 1)), profiles=5, given=1)
-    said = "all 5 profiles of strict ballots of up to 3 voters on 2 to 3 alternatives, and 1 voter on 4 alternatives"
-    assert str(scope) == f"{said}, and the 1 profile given"
-    assert str(Scope("weak", sizes=((3, 4),), profiles=2, least=3)).endswith("of 3 to 4 voters on 3 alternatives")
-    assert Verdict("a", "r", "holds", scope).summary == f"holds for {scope}"
+# Which axioms
 
 
 def test_applicable_axioms_are_those_whose_outcome_the_rule_gives() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import choicekit as ck
 from choicekit import axioms, rules
-from choicekit.axioms import CommitteeProblem, RewardProblem, Violation
+from choicekit.axioms import CommitteeProblem, RewardProblem, Scope, Verdict, Violation
 from choicekit.axioms.violation import profile_from_dict, profile_to_dict, table
 
 VOTES = ck.Rankings.from_orders({"abc": 3, "bca": 2, "cba": 2})
@@ -196,3 +196,15 @@ def test_violations_of_drawn_profiles_survive_json(data: st.DataObject) -> None:
         assert str(back) == str(violation)
         assert back.to_json() == violation.to_json()
         assert axiom(rule, back.profiles[0]) is not None
+
+
+# Verdicts
+
+
+def test_scopes_in_words() -> None:
+    assert str(Scope("strict")) == "no profile"
+    scope = Scope("strict", sizes=((2, 3), (3, 3), (4, 1)), profiles=5, given=1)
+    said = "all 5 profiles of strict ballots of up to 3 voters on 2 to 3 alternatives, and 1 voter on 4 alternatives"
+    assert str(scope) == f"{said}, and the 1 profile given"
+    assert str(Scope("weak", sizes=((3, 4),), profiles=2, least=3)).endswith("of 3 to 4 voters on 3 alternatives")
+    assert Verdict("a", "r", "holds", scope).summary == f"holds for {scope}"

@@ -13,6 +13,7 @@ from choicekit.outcomes import Lottery
 from choicekit.profiles import Approvals, Margins, Rankings, Utilities
 
 _RANKS = [[0, 1, 2], [1, 0, 2], [0, 2, 1]]
+_TIED = Rankings([[0, 1, 2], [2, 1, 0]])
 _SAMPLES: dict[Ballots, Any] = {
     "strict": Rankings(_RANKS),
     "weak": Rankings([[0, 0, 1], [1, 0, 2], [0, 1, 1]]),
@@ -66,15 +67,16 @@ def applicable(rule: Callable[[Any], Any]) -> tuple[Axiom, ...]:
 
 
 def _reads(rule: Callable[[Any], Any], ballots: Ballots, reading: _readings.Reading) -> bool:
-    profile = _SAMPLES[ballots]
     own: dict[str, Ballots] = {"rewards": "features", "committees": "committees"}
     if reading.name in ("answer", "relation"):  # anything is an answer; an ordering is what it is to be
         return _reads(rule, ballots, _readings.ordering)
     if own.get(reading.name, ballots) != ballots or (ballots in own.values() and reading.name not in own):
         return False
+    samples = [_SAMPLES[ballots]] + [_TIED] * (ballots == "strict")
     try:
-        outcome = reading.ask(rule, profile)
-        reading.read(outcome, profile)
+        for profile in samples:
+            outcome = reading.ask(rule, profile)
+            reading.read(outcome, profile)
     except Exception:
         return False
     return reading is not _readings.winners or not isinstance(outcome, Lottery)

@@ -26,6 +26,8 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 #: An axiom that some profile exists looks at no more profiles of named voters.
 _MOST_NAMED = 200_000
+#: Where a scan would need too large a table, so many profiles are looked at one by one.
+_FEW = 500
 #: Of the pairs of electorates that a scan may compare at one size.
 _PAIRS = 60_000_000
 
@@ -313,6 +315,8 @@ def _scanned(bench: _Bench, axiom: Axiom, m: int, n: int, anonymous: bool) -> tu
     try:
         wrong = axiom.scan(bench.tables, m, n)
     except _tabulation.TooManyError:
+        if _tabulation.size(m, n) > _FEW:
+            raise _Spent from None
         return _looked(bench, axiom, m, n, anonymous)
     if not wrong.any():
         return None, len(wrong)
