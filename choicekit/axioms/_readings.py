@@ -16,6 +16,16 @@ from choicekit.profiles._columns import Label, short
 Levels: TypeAlias = tuple[Labels, ...]
 
 
+def equal(one: Any, other: Any) -> bool:
+    """Whether two plain values are the same."""
+    return bool(one == other)
+
+
+def called(rule: Callable[[Any], Any], profile: Any) -> Any:
+    """The rule's outcome on a profile."""
+    return rule(profile)
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """What is read in an outcome: ``read`` makes a plain value of it, ``same`` compares two, ``show`` puts it in words.
@@ -26,8 +36,8 @@ class Reading:
     name: str
     read: Callable[[Any, Any], Any]
     show: Callable[[Any], str]
-    same: Callable[[Any, Any], bool] = lambda one, other: bool(one == other)
-    ask: Callable[[Any, Any], Any] = lambda rule, profile: rule(profile)
+    same: Callable[[Any, Any], bool] = equal
+    ask: Callable[[Any, Any], Any] = called
 
 
 class Ask:
@@ -261,18 +271,22 @@ def read_answer(outcome: Any, profile: Any) -> Levels | str:
 
 
 def show_winners(value: Labels) -> str:
+    """The winners in words."""
     return " and ".join(map(str, value)) + (" win" if len(value) > 1 else " wins")
 
 
 def show_ordering(value: Levels) -> str:
+    """An order in a line, best first."""
     return " > ".join(" = ".join(map(str, level)) for level in value)
 
 
 def show_committees(value: tuple[Labels, ...]) -> str:
+    """Committees in braces."""
     return " or ".join("{" + ", ".join(map(str, committee)) + "}" for committee in value)
 
 
 def show_numbers(value: Sequence[float]) -> str:
+    """Numbers in brackets, to six digits."""
     return "(" + ", ".join(f"{number:.6g}" for number in value) + ")"
 
 

@@ -380,7 +380,12 @@ def _sets(problem: CommitteeProblem, name: str, sizes: Any) -> Iterator[list[int
 
 
 def approvals_with(profile: Approvals, row: int, ballot: NDArray[np.bool_]) -> Approvals:
-    """One voter of a row casts another ballot."""
+    """One voter of a row casts another ballot.
+
+    >>> import choicekit as ck
+    >>> approvals_with(ck.Approvals([[1, 0]], [2]), 0, np.array([True, True])).values.tolist()
+    [[True, False], [True, True]]
+    """
     weight = float(profile.weights[row])
     unit = one_voter(weight)
     weights = profile.weights.copy()

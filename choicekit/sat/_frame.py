@@ -22,11 +22,22 @@ class Frame(Protocol):
     """
 
     @property
-    def profiles(self) -> int: ...
+    def profiles(self) -> int:
+        """How many there are."""
+
     @property
-    def variables(self) -> int: ...
+    def variables(self) -> int:
+        """How many there are."""
+
     @property
-    def outcomes(self) -> int: ...
-    def structure(self) -> tuple[Any, ...]: ...
-    def words(self, profile: int) -> str: ...
-    def rule(self, model: NDArray[np.bool_]) -> Any: ...
+    def outcomes(self) -> int:
+        """How many of the variables say what the rule does."""
+
+    def structure(self) -> tuple[Any, ...]:
+        """The clauses that every rule meets."""
+
+    def words(self, profile: int) -> str:
+        """The ballots of a profile."""
+
+    def rule(self, model: NDArray[np.bool_]) -> Any:
+        """The rule in which a set of literals holds."""

@@ -30,6 +30,7 @@ class Profiles:
 
     @classmethod
     def made(cls, name: str, voters: Any, alternatives: Alternatives) -> Profiles:
+        """So many voters on alternatives that are checked, and few enough profiles."""
         made = cls(whole("voters", voters), labelled(alternatives))
         if len(made.labels) > 7 or len(made) > _LIMIT:
             raise ValueError(
@@ -78,9 +79,11 @@ class Profiles:
         return list(itertools.permutations(range(len(self.labels)), 2))
 
     def words(self, number: int) -> str:
+        """The ballots of a profile."""
         return "(" + ", ".join(self.order(int(ballot)) for ballot in self.held[number]) + ")"
 
     def order(self, ballot: int) -> str:
+        """A ballot, best first."""
         return spelt(tuple(self.labels[a] for a in self.orders[ballot]))
 
     def number(self, name: str, profile: Any) -> int:
@@ -99,6 +102,7 @@ class Profiles:
         return int(np.dot(ballots, self.steps))
 
     def profile(self, number: int) -> Rankings:
+        """The profile of a number."""
         return Rankings(self.ranks[self.held[number].astype(np.int64)], None, self.labels)
 
 

@@ -40,4 +40,5 @@ def selecting(clauses: Iterable[list[int]]) -> Any:
 
 
 def release() -> str:
+    """The name and version of the library."""
     return f"python-sat {version('python-sat')}"
