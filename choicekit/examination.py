@@ -89,8 +89,9 @@ def loaded(text: str) -> Callable[[Any], Any]:
         found = getattr(rules, text, None)
         if isinstance(found, rules.Rule):
             return found
+        known = [name for name in rules.__all__ if isinstance(getattr(rules, name), rules.Rule)]
         raise ValueError(
-            f"no rule is called {text!r}{_near(text, rules.__all__)} A function of your own is named FILE.py:FUNCTION"
+            f"no rule is called {text!r}{_near(text, known)} A function of your own is named FILE.py:FUNCTION"
         )
     module = _module(path)
     function = getattr(module, name, None)
@@ -125,9 +126,10 @@ def _checked(rule: Callable[[Any], Any], wanted: Sequence[axioms.Axiom], progres
         return axioms.check(rule, wanted, progress=progress, **sizes)
     except Exception as error:
         notes = getattr(error, "__notes__", [])
-        if not notes:
+        if not notes and not isinstance(error, RuntimeError):
             raise
-        raise ValueError("\n".join([f"{type(error).__name__}: {error}", *notes])) from error
+        kind = f"{type(error).__name__}: " if notes else ""  # without notes: a rule that does not answer alike
+        raise ValueError("\n".join([f"{kind}{error}", *notes])) from error
 
 
 def named(name: str) -> axioms.Axiom:
@@ -179,7 +181,8 @@ def _try(rule: Callable[[Any], Any]) -> None:
 def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str = "") -> None:
     """Print verdicts as a table, and their counterexamples as ballots where asked to.
 
-    What the verdicts say in the same words of where they looked is printed once, below the table.
+    What the verdicts say of where they looked is printed once, below the table, where several say the same or it is
+    long.
 
     >>> from choicekit import axioms, rules
     >>> show_verdicts(axioms.check(rules.borda, [axioms.majority], voters=3, alternatives=3), True)
@@ -192,10 +195,11 @@ def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str =
     console = Console()
     table = Table(box=None, pad_edge=False, show_edge=False)
     for heading in ("axiom", "verdict", "where"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading != "where")
     colours = {"violated": "red", "holds": "green", "not refuted": "yellow"}
     scopes = [_where(verdict) for verdict in verdicts]
-    often = [text for text, times in collections.Counter(scopes).items() if times > 1]
+    room = max(1, console.width - max(len(verdict.axiom) for verdict in verdicts) - len("  not refuted  "))
+    often = [text for text, times in collections.Counter(scopes).items() if times > 1 or len(text) > 3 * room]
     below = {text: f"({number + 1})" for number, text in enumerate(often)}
     for verdict, where in zip(verdicts, scopes, strict=True):
         if verdict.violation:

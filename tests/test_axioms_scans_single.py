@@ -134,10 +134,14 @@ def test_neighbours_are_where_the_sums_say() -> None:
 def test_images_and_grown_multisets_by_the_book() -> None:
     rows = list(itertools.combinations_with_replacement(range(3), 4))
     larger = {row: place for place, row in enumerate(itertools.combinations_with_replacement(range(3), 11))}
-    kinds = np.array([2, 0, 1])
-    assert multisets.images(kinds, 4).tolist() == [rows.index(tuple(sorted(kinds[list(row)]))) for row in rows]
+    kinds, every = np.array([2, 0, 1]), np.ones(len(rows), np.bool_)
+    images = [rows.index(tuple(sorted(kinds[list(row)]))) for row in rows]
+    assert multisets.images(kinds, 4, every).tolist() == images
     grown = [larger[tuple(sorted((*row, *row, 0, 1, 2)))] for row in rows]
-    assert multisets.grown(3, 4, 2, 1).tolist() == grown
+    assert multisets.grown(3, 4, 2, 1, every).tolist() == grown
+    for some in (np.arange(len(rows)) % 3 == 1, every & False, np.arange(len(rows)) == len(rows) - 1):
+        assert multisets.images(kinds, 4, some).tolist() == [images[i] for i in np.flatnonzero(some)]
+        assert multisets.grown(3, 4, 2, 1, some).tolist() == [grown[i] for i in np.flatnonzero(some)]
 
 
 def test_scans_ask_for_the_largest_table_first_and_refuse_what_they_cannot_count() -> None:

@@ -352,6 +352,80 @@ def test_what_is_no_axiom_is_refused() -> None:
     assert axioms.check(tops, []) == ()
 
 
+def test_what_is_no_rule_is_refused() -> None:
+    votes = ck.Rankings.from_orders({"ab": 1})
+    wrong: list[Callable[[Any], Any]] = [
+        lambda rule: axioms.check(rule, axioms.pareto),
+        lambda rule: axioms.pareto(rule, votes),
+        lambda rule: axioms.frequency(rule, axioms.pareto, voters=1, alternatives=2),
+        lambda rule: axioms.counterexample(axioms.pareto, rule, [votes]),
+        axioms.applicable,
+    ]
+    for call in wrong:
+        with pytest.raises(TypeError, match=r"needed a rule, a function of a profile such as .*; got 'borda'"):
+            call("borda")
+        with pytest.raises(TypeError, match="the rule and the axiom have changed places"):
+            call(axioms.pareto)
+
+
+def test_profiles_of_another_kind_are_refused_by_their_type() -> None:
+    ranked, liked = ck.Rankings.from_orders({"ab": 1}), ck.Approvals([[1, 0]])
+    for axiom, profile, says in (
+        (axioms.majority, {"ab": 1}, "majority: needed Rankings for a profile, got dict"),
+        (axioms.weak_pareto, ranked.to_margins(), "weak_pareto: needed Rankings for a profile, got Margins"),
+        (axioms.strong_pareto, ck.Utilities([[1, 2]]), "strong_pareto: needed Rankings for a profile, got Utilities"),
+        (axioms.priceability, liked, "priceability: needed CommitteeProblem for a profile, got Approvals"),
+        (axioms.pareto_of_rewards, ranked, "pareto_of_rewards: needed RewardProblem for a profile, got Rankings"),
+        (axioms.pareto_of_bargains, ranked, "pareto_of_bargains: needed Utilities for a profile, got Rankings"),
+    ):
+        with pytest.raises(TypeError, match=says):
+            axiom(rules.borda, profile)
+
+
+def test_what_a_rule_raises_on_an_unusual_profile_is_not_the_profiles_fault() -> None:
+    def breaks(_: Any) -> Any:
+        raise TypeError("my own fault")
+
+    @axioms.axiom(kind="intra", about=axioms.readings.winners)
+    def somebody(ask: Any, profile: Any) -> None:
+        ask(profile)
+
+    with pytest.raises(TypeError, match="my own fault"):
+        somebody(breaks, ck.Approvals([[1, 0]]))
+
+
+def test_no_profiles_are_no_evidence() -> None:
+    used = domains.every(voters=1, alternatives=2)
+    assert axioms.check(tops, axioms.majority, profiles=used).status == "holds"
+    with pytest.raises(ValueError, match="needed at least one profile, got none; a generator can be gone through only"):
+        axioms.check(tops, axioms.majority, profiles=used)
+    with pytest.raises(ValueError, match="counterexample: needed at least one profile"):
+        axioms.counterexample(axioms.majority, tops, [])
+    with pytest.raises(TypeError, match="needed several profiles, as in a list, got Rankings"):
+        axioms.check(tops, axioms.majority, profiles=ck.Rankings([[0, 1]]))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("wrong", [(1, 2, 3), [4], "34", ()])
+def test_sizes_are_a_number_or_a_pair(wrong: Any) -> None:
+    for name in ("voters", "alternatives"):
+        with pytest.raises(TypeError, match=rf"{name}: needed a whole number, or a pair \(from, to\) of them, got"):
+            axioms.check(tops, axioms.majority, **{name: wrong})
+    with pytest.raises(ValueError, match="draws: needed a whole number of at least 0, got -1"):
+        axioms.check(tops, axioms.majority, draws=-1)
+
+
+def test_symmetry_is_said_of_as_many_profiles_as_there_are() -> None:
+    every = {m: sum(domains.count(voters=n, alternatives=m) for n in range(1, 5)) for m in (2, 3)}
+    for widths, number in ((3, every[2] + every[3]), ((3, 3), every[3])):
+        scope = axioms.check(tops, axioms.majority, voters=4, alternatives=widths).scope
+        assert scope.symmetry == f"anonymous and neutral on all {number:,} small profiles"
+
+
+def test_large_sizes_are_known_to_be_too_large_at_once() -> None:
+    verdict = axioms.check(tops, axioms.majority, voters=(5000, 5000), alternatives=(3, 9), draws=3)
+    assert (verdict.status, verdict.scope.profiles, verdict.scope.draws) == ("not refuted", 0, 3)
+
+
 # The catalogue
 
 

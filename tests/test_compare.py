@@ -20,7 +20,7 @@ import choicekit as ck
 from choicekit import rules
 from choicekit.outcomes import Lottery, Scores, Winners
 from choicekit.rules import cardinal, condorcet, fixed_order, grades, probabilistic, robustness
-from choicekit.rules.comparing import Contest, Verdict, compare
+from choicekit.rules.comparing import Answer, Contest, compare
 from choicekit.rules.elimination import instant_runoff
 from choicekit.rules.places import borda, dowdall, k_approval, plurality, positional, veto
 from choicekit.rules.robustness import Robustness, bootstrap, margin_of_victory, taken_apart, winners_of
@@ -331,17 +331,17 @@ def test_a_table_of_many_rules() -> None:
 def test_what_compare_finds_is_what_each_rule_says() -> None:
     several = [borda, instant_runoff, condorcet.copeland, probabilistic.maximal_lottery]
     contest = compare(CAPITAL, several, rng=7)
-    for rule, verdict in zip(several, contest.verdicts, strict=True):
+    for rule, answer in zip(several, contest.answers, strict=True):
         outcome = rule(CAPITAL)
-        assert verdict.winners == outcome.winners
-        assert type(verdict.outcome) is type(outcome)
-        assert verdict.robustness == margin_of_victory(CAPITAL, rule, rng=7)
+        assert answer.winners == outcome.winners
+        assert type(answer.outcome) is type(outcome)
+        assert answer.robustness == margin_of_victory(CAPITAL, rule, rng=7)
 
 
 def test_every_kind_of_profile() -> None:
     utilities = ck.Utilities([[3, 1, 0], [0, 2, 3], [0, 2, 3]], alternatives="abc")
     contest = compare(utilities, [cardinal.nash, grades.star, borda, cardinal.approval], rng=0, replicates=20)
-    assert [verdict.refusal is None for verdict in contest.verdicts] == [True, True, True, False]
+    assert [answer.refusal is None for answer in contest.answers] == [True, True, True, False]
     approvals = ck.Approvals([[1, 0], [1, 1]], alternatives="ab")
     assert compare(approvals, [cardinal.approval, condorcet.copeland]).groups == {("a",): ("approval", "copeland")}
     margins = CAPITAL.to_margins()
@@ -353,17 +353,17 @@ def test_every_kind_of_profile() -> None:
 
 def test_names() -> None:
     twice = compare(CAPITAL, [borda, borda])
-    assert [verdict.rule for verdict in twice.verdicts] == ["borda", "borda (2)"]
+    assert [answer.rule for answer in twice.answers] == ["borda", "borda (2)"]
     named = compare(CAPITAL, {"mine": lambda profile: veto(profile)}, replicates=0)
-    assert named.verdicts[0].rule == "mine"
-    assert str(named.verdicts[0].robustness) == "unknown: no resamples were asked for"
+    assert named.answers[0].rule == "mine"
+    assert str(named.answers[0].robustness) == "unknown: no resamples were asked for"
     tied = compare(CAPITAL, [functools.partial(instant_runoff, ties=fixed_order("CKMN"))], replicates=5, rng=0)
-    assert tied.verdicts[0].rule == "instant_runoff(ties=fixed order)"
+    assert tied.answers[0].rule == "instant_runoff(ties=fixed order)"
 
 
 def test_a_tie_is_shown_as_one() -> None:
     contest = compare(ck.Rankings.from_orders(["ab", "ba"]), [plurality])
-    assert contest.verdicts[0].robustness == Robustness("exact", voters=1, of=2)
+    assert contest.answers[0].robustness == Robustness("exact", voters=1, of=2)
     assert "a, b" in str(contest)
 
 
@@ -387,7 +387,7 @@ def test_contests_hold_scores_and_lotteries() -> None:
     labels = ("a", "b")
     odds: NDArray[np.float64] = np.array([0.25, 0.75])
     contest = compare(CAPITAL, [lambda _: Scores(labels, odds), lambda _: Lottery(labels, odds)], replicates=0)
-    assert [verdict.winners for verdict in contest.verdicts] == [("b",), ("a", "b")]
-    assert contest.verdicts[1].probabilities == (0.25, 0.75)
+    assert [answer.winners for answer in contest.answers] == [("b",), ("a", "b")]
+    assert contest.answers[1].probabilities == (0.25, 0.75)
     assert isinstance(contest, Contest)
-    assert isinstance(contest.verdicts[0], Verdict)
+    assert isinstance(contest.answers[0], Answer)

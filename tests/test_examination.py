@@ -15,6 +15,7 @@ from choicekit import axioms, examination, rules
 SMALL = ("--voters", "3", "--alternatives", "3")
 MINE = '''
 """A file of somebody's."""
+import random
 import choicekit as ck
 from choicekit import rules
 from helper import best
@@ -53,6 +54,12 @@ def nonsense(profile):
 
 def nothing(profile):
     pass
+
+
+def fickle(profile):
+    order = list(profile.alternatives)
+    random.shuffle(order)
+    return order[0]
 
 
 def optional(profile, *, k):
@@ -157,7 +164,9 @@ def test_sizes_reach_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "says"),
     [
         (["bordaa"], "no rule is called 'bordaa'; did you mean borda?"),
-        (["rule"], "no rule is called 'rule'"),
+        (["rule"], "no rule is called 'rule'; did you mean loss_rule? A function of your own"),
+        (["compare"], "no rule is called 'compare'. A function of your own"),
+        (["deep/mine.py:fickle", "pareto"], "fickle does not answer alike each time"),
         (["xyzzy"], "FILE.py:FUNCTION"),
         (["deep/mine.py"], "FILE.py:FUNCTION"),
         (["borda", "monotonicty"], "no axiom is called 'monotonicty'; did you mean monotonicity"),
@@ -213,6 +222,13 @@ def test_files_that_do_not_run_are_refused(
     code, out, err = run(capsys, "broken.py:f")
     assert (code, out) == (2, "")
     assert f"broken.py does not run: {says}" in err
+
+
+def test_names_of_axioms_are_not_broken_across_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    longest = max((axiom.name for axiom in axioms.applicable(rules.borda)), key=len)
+    _, out, _ = run(capsys, "borda", longest, "pareto", *SMALL)
+    assert any(line.startswith(f"{longest}  ") for line in out.splitlines())
+    assert max(map(len, out.partition("\n\n")[0].splitlines())) <= 80
 
 
 def test_progress_stays_off_standard_output(here: Path) -> None:

@@ -120,6 +120,14 @@ def test_axioms_that_no_strict_profile_violates_are_refused(axiom: Any) -> None:
         frequency(rules.borda, axiom, voters=2, **AT_THREE)
 
 
+def test_one_axiom_is_asked_for_and_one_voter_is_one() -> None:
+    with pytest.raises(TypeError, match="frequency: needed one axiom"):
+        axioms.frequency(rules.borda, [axioms.pareto], voters=2, alternatives=2)  # type: ignore[arg-type]
+    assert "profiles of 1 voter on 3 alternatives" in str(
+        axioms.frequency(rules.veto, axioms.pareto, voters=1, alternatives=3)
+    )
+
+
 def test_names_of_alternatives_that_matter_are_seen() -> None:
     def unless_zero_stands(profile: ck.Rankings) -> Any:
         return profile.alternatives if 0 in profile.alternatives else rules.plurality(profile)

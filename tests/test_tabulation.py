@@ -6,7 +6,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import pytest
 import reference_axioms_single as book
 
 import choicekit as ck
-from choicekit import domains, rules
-from choicekit.axioms import _symmetry, _tabulation
+from choicekit import axioms, domains, rules
+from choicekit.axioms import Axiom, _symmetry, _tabulation, checking
 from choicekit.axioms._readings import read_winners
 from choicekit.kernels import multisets, relabellings
 
@@ -69,10 +69,11 @@ def test_multisets_are_renamed_and_grown_as_their_counts_are(kinds: int, voters:
     every = counts(kinds, voters)
     rename = np.random.default_rng(0).permutation(kinds)
     renamed = [tuple(each[rename.tolist().index(k)] for k in range(kinds)) for each in every]
-    assert multisets.images(rename, voters).tolist() == [every.index(each) for each in renamed]
+    all_ = np.ones(len(every), np.bool_)
+    assert multisets.images(rename, voters, all_).tolist() == [every.index(each) for each in renamed]
     larger = counts(kinds, 2 * voters)
     doubled = [larger.index(tuple(2 * count for count in each)) for each in every]
-    assert multisets.grown(kinds, voters, 2, 0).tolist() == doubled
+    assert multisets.grown(kinds, voters, 2, 0, all_).tolist() == doubled
 
 
 # Relabellings
@@ -179,6 +180,154 @@ def test_tables_too_large_for_a_byte_or_ten_million_rows_are_not_made(m: int, n:
 def test_as_many_voters_as_a_byte_holds() -> None:
     table = _tabulation.Table(rules.plurality)(2, 255)
     assert table.tolist() == [1] * 128 + [2] * 128
+
+
+# The profiles that stand for their relabellings
+
+SCANNED = [axiom for axiom in axioms.every_axiom() if axiom.scan is not None]
+
+
+def drawn_table(seed: int) -> Callable[[int, int], Any]:
+    """Winners at random, alike for all alternatives: of a draw for each profile, those named most often by the draws of
+    all its relabellings, named back.
+    """
+
+    @cache
+    def table(m: int, n: int) -> Any:
+        image, moves = _tabulation.moved(m)
+        total = _tabulation.size(m, n)
+        draws = np.random.default_rng([seed, m, n]).integers(1, 1 << m, total)
+        votes = np.zeros((total, m), np.int64)
+        for ballots, move in zip(image, moves, strict=True):
+            relabelled = draws[multisets.images(ballots.astype(np.int64), n, np.ones(total, np.bool_))]
+            votes += relabelled[:, None] >> move & 1
+        return ((votes == votes.max(1, keepdims=True)) << np.arange(m)).sum(1).astype(np.uint16)
+
+    return table
+
+
+def small_enough(axiom: Axiom, m: int, n: int) -> bool:
+    most = {"homogeneity": 3 * n, "block_invariance": n + math.factorial(m)}.get(axiom.name, n + 2)
+    return _tabulation.size(m, most) <= 20_000
+
+
+@pytest.mark.parametrize("axiom", SCANNED, ids=lambda axiom: axiom.name)
+def test_a_scan_of_some_profiles_says_of_them_what_the_scan_of_all_says(axiom: Axiom) -> None:
+    """Of a neutral table the same is said of all relabellings, as axioms say that they are neutral."""
+    assert axiom.scan is not None
+    tables: list[Any] = [drawn_table(0), drawn_table(1)]
+    tables += [cache(_tabulation.Table(RULES[name])) for name in ("borda", "instant_runoff", "coombs", "uncovered_set")]
+    told, alike = set(), True
+    for table, (m, n) in itertools.product(tables, ((1, 3), (2, 3), (3, 1), (3, 2), (3, 4), (4, 1), (4, 2))):
+        if not small_enough(axiom, m, n):
+            continue
+        full = axiom.scan(table, m, n)
+        first, _ = _tabulation.classes(m, n)
+        standing = first == np.arange(len(first))
+        alike = alike and bool((full == full[first]).all())
+        told |= set(full[standing].tolist())
+        every_third = np.arange(len(full)) % 3 == 0
+        for only in (standing, every_third, ~standing, full & False):
+            before = only.copy()
+            np.testing.assert_array_equal(axiom.scan(table, m, n, only=only), full & only, f"{m} {n}")
+            assert (only == before).all()
+    assert alike == axiom.neutral
+    assert told == ({False} if axiom.name == "neutrality" else {False, True})
+
+
+@pytest.mark.parametrize("axiom", SCANNED, ids=lambda axiom: axiom.name)
+def test_some_profiles_of_a_rule_that_is_not_neutral(axiom: Axiom) -> None:
+    """Where a clash on other profiles is no sign of one on these."""
+    assert axiom.scan is not None
+    rng, found = np.random.default_rng(3), 0
+    table = cache(lambda m, n: rng.integers(1, 1 << m, _tabulation.size(m, n)).astype(np.uint16))
+    nearly = cache(lambda m, n: np.where(np.arange(_tabulation.size(m, n)) == 7, 1, (1 << m) - 1).astype(np.uint16))
+    for tables, (m, n) in itertools.product((table, nearly), ((2, 3), (3, 1), (3, 2), (3, 3), (4, 2))):
+        if small_enough(axiom, m, n):
+            full = axiom.scan(tables, m, n)
+            alone = np.eye(len(full), dtype=np.bool_)[full][:12]
+            for only in (rng.random(len(full)) < 0.1, *alone):
+                got = axiom.scan(tables, m, n, only=only)
+                assert got.tolist() == (full & only).tolist(), (m, n)
+                found += int(got.sum())
+    assert found
+
+
+def test_what_to_look_at_is_said_of_each_profile() -> None:
+    for axiom, only in itertools.product(SCANNED, (np.ones(20, np.bool_), np.ones(21, np.int8))):
+        scan: Any = axiom.scan
+        with pytest.raises(ValueError, match="scan: needed only of true and false for each of 21 profiles"):
+            scan(drawn_table(0), 3, 2, only=only)
+
+
+def test_a_table_knows_which_profiles_it_asked_about() -> None:
+    for look_first in (False, True):
+        table = _tabulation.Table(tops, neutral=True)
+        if look_first:
+            assert table.standing(4, 3) is not None
+            assert table.calls == [0]
+        table(4, 3)
+        standing = table.standing(4, 3)
+        assert standing is not None
+        assert standing.sum() == table.calls[0]
+        first, _ = _tabulation.classes(4, 3)
+        assert np.flatnonzero(standing).tolist() == sorted(set(first.tolist()))
+        assert not table._pending
+    assert table.standing(3, 4) is table.standing(6, 2) is table.standing(4, 9) is None
+    assert _tabulation.Table(tops).standing(4, 3) is None
+
+
+@pytest.mark.parametrize("name", ["borda", "instant_runoff", "coombs", "uncovered_set", "tops", "first_by_number"])
+def test_verdicts_are_those_of_scans_of_all_profiles(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verdicts() -> list[Any]:
+        found = [
+            axioms.check(RULES[name], SCANNED, voters=(1, n), alternatives=(m, m), budget=10_000, draws=1)
+            for m, n in ((3, 9), (4, 3))
+        ]
+        return [(each.status, each.scope, str(each.violation), each.minimal) for several in found for each in several]
+
+    fewer = verdicts()
+    monkeypatch.setattr(checking._Bench, "standing", lambda *_: None)
+    assert verdicts() == fewer
+
+
+def test_only_neutral_axioms_of_neutral_rules_are_looked_at_up_to_relabelling() -> None:
+    seen: dict[tuple[int, int], int | None] = {}
+
+    def watched(tables: Any, m: int, n: int, *, only: Any = None) -> Any:
+        seen[m, n] = None if only is None else int(only.sum())
+        return np.zeros(len(tables(m, n)), np.bool_)
+
+    def nothing(_ask: Any, _profile: Any) -> None:
+        return None
+
+    for rule, neutral in ((tops, True), (tops, False), (first_by_number, True)):
+        made = axioms.axiom(kind="intra", about=axioms.readings.winners, neutral=neutral, scan=watched)(nothing)
+        scope = axioms.check(rule, made, voters=3, alternatives=4).scope
+        assert scope.profiles == sum(_tabulation.size(m, n) for m in (2, 3, 4) for n in (1, 2, 3))
+        fewer = domains.count(voters=3, alternatives=4, anonymous=True, neutral=True)
+        assert seen[4, 3] == (fewer if rule is tops and neutral else None)
+        assert [seen[size] for size in seen if size != (4, 3)] == [None] * 8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{0}, (2, 0), [1], frozenset({0, 1, 2}), 1, np.int64(2), {np.int64(1)}, np.array([0, 2]), (), (1, 1), {3}, {-1},
+     {True}, [0, 1.0], {0, None}, "0", None, {0: 1}, [True, False, False]],
+)  # fmt: skip
+def test_plain_answers_are_read_as_any(answer: Any) -> None:
+    """What is taken without a second look is what a second look would see, whatever is answered."""
+    profile = ck.Rankings(np.array([[0, 1, 2]]), alternatives=(0, 1, 2))
+
+    def read(once: Callable[[], Any]) -> Any:
+        try:
+            return once()
+        except (TypeError, ValueError) as error:
+            return type(error), str(error)
+
+    wanted = read(lambda: [sum(1 << a for a in read_winners(answer, profile))] * 2)
+    found = read(lambda: _tabulation.one_by_one(lambda _: answer, np.array([[0], [1]]), 3).tolist())
+    assert found == wanted
 
 
 # Symmetries

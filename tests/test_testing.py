@@ -309,6 +309,16 @@ def test_an_axiom_is_asserted_on_a_profile() -> None:
         testing.assert_axiom(axioms.majority, rules.borda, votes)
 
 
+def test_what_is_no_rule_is_refused() -> None:
+    votes = ck.Rankings.from_orders({"ab": 1})
+    with pytest.raises(TypeError, match=r"assert_axiom: needed a rule, .* got 'borda'"):
+        testing.assert_axiom(axioms.majority, "borda", votes)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"assert_axiom: .* the rule and the axiom have changed places"):
+        testing.assert_axiom(rules.borda, axioms.majority, votes)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"find_violation: .* the rule and the axiom have changed places"):
+        testing.find_violation(rules.borda, axioms.majority, profiles=testing.rankings())  # type: ignore[arg-type]
+
+
 @given(testing.rankings(voters=(1, 6), alternatives=(1, 4)))
 @settings(max_examples=25)
 def test_what_holds_is_asserted_in_silence(profile: ck.Rankings) -> None:

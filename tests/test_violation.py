@@ -201,6 +201,18 @@ def test_violations_of_drawn_profiles_survive_json(data: st.DataObject) -> None:
 # Verdicts
 
 
+def test_in_a_list_verdicts_and_violations_take_a_line_each() -> None:
+    kept, broken = axioms.check(rules.borda, [axioms.pareto, axioms.majority], voters=3, alternatives=3)
+    assert repr(kept).startswith(
+        "<verdict borda, pareto: holds for all 92 profiles of strict ballots of up to 3 voters"
+    )
+    assert repr(broken).startswith("<verdict borda, majority: violated by 3 voters on 3 alternatives, the smallest")
+    assert repr(broken.violation) == (
+        "<violation by 3 voters on 3 alternatives: borda violates majority: 0 is the favourite of more than half of "
+        "the voters, and is not the only winner>"
+    )
+
+
 def test_scopes_in_words() -> None:
     assert str(Scope("strict")) == "no profile"
     scope = Scope("strict", sizes=((2, 3), (3, 3), (4, 1)), profiles=5, given=1)

@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None, *, folder: Path = _table.HERE) 
     wrong = _table.failures(rows)
     claims = sum(len(row.claims) for row in rows)
     held = claims - sum(claim.failure is not None for row in rows for claim in row.claims)
-    print(f"{len(rows)} theorems, {held} of {claims} claims hold, {time.perf_counter() - start:.1f} s")
+    theorems = f"{len(rows)} theorem{'s' * (len(rows) != 1)}"
+    told = "1 claim holds" if claims == 1 else f"{claims} claims hold"
+    print(f"{theorems}, {held} of {told}, {time.perf_counter() - start:.1f} s")
     for line in wrong:
         print(f"FAILS: {line}", file=sys.stderr)
     return 1 if wrong else 0

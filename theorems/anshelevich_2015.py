@@ -1,4 +1,4 @@
-"""Knowing only rankings, no rule can promise less than 3 times the least total distance; Copeland's promises 5.
+"""From rankings alone no rule with one winner can promise less than 3 times the least total distance; Copeland has 5.
 
 Voters and alternatives are points of an unknown metric in which each voter ranks by distance. The distortion of an
 alternative at a profile is the largest ratio of its total distance to the least one, over all such metrics: a linear
@@ -30,7 +30,10 @@ Exact = list[Fraction]
 
 
 def _distances(profile: Rankings) -> Ints:
-    """Rows A with A x ≤ 0 for the distances ``x[voter * m + alternative]`` of a metric that fits the rankings."""
+    """Rows A with A x ≤ 0 for the distances ``x[voter * m + alternative]`` of a metric that fits the rankings.
+
+    Voters with one ballot share a row: with the mean of their distances in place of each the rows still hold.
+    """
     n, m = profile.ranks.shape
     unit = np.eye(n * m, dtype=np.int64).reshape(n, m, n * m)
     rows = []

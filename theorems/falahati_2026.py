@@ -3,8 +3,8 @@
 Curator i, met with chance q_i, keeps a sample x with weight e^{r_i(x)}: p'(x) = p(x)·Σ_i q_i e^{r_i(x)}/E_p[e^{r_i}].
 That is the multiplicative algorithm for max Σ_i q_i log E_p[e^{r_i}], so that the objective never falls and the limit
 is the weighted Nash optimum over all distributions. That mass outside the curators' favourites dies out geometrically,
-as the main text's Lemma 3.3 says, needs more than favourites far apart: a compromise within δ of both takes all mass if
-2e^{−δ} > 1 + e^{−Δ}, Δ being what each loses at the other's favourite.
+as the main text's Lemma 3.3 says, needs more than favourites far apart: of two curators met equally often, a compromise
+at which each loses δ takes all mass if 2e^{−δ} > 1 + e^{−Δ}, Δ being what each loses at the other's favourite.
 
 Source: Falahati, Amiri, Larson and Golab 2026, arXiv:2605.07724 (as quoted); the algorithm is Cover's 1984.
 

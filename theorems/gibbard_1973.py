@@ -101,7 +101,8 @@ def claim_all_seventeen_strategyproof_rules() -> None:
 
 
 def claim_each_axiom_is_needed() -> None:
-    """Without onto a constant, without strategyproofness plurality with ties broken: onto, manipulable, no dictator."""
+    """Without onto a constant, which no lie changes; without strategyproofness plurality with ties broken: onto,
+    manipulable, no dictator."""
     winners = {}
     for profile in domains.every(voters=2, alternatives=3):
         winners[tuple(map(tuple, profile.ranks.tolist()))] = min(ck.rules.plurality(profile).winners)
@@ -113,6 +114,9 @@ def claim_each_axiom_is_needed() -> None:
         if here[1] == there[1] and not honest(here[0], there[0], winners[here], winners[there])
     ]
     assert lies
+    constant = dict.fromkeys(winners, 0)
+    assert constant in list(rules_that_fit(honest, lambda _: {0, 1, 2})), "a constant is manipulable"
+    assert not any(tops(constant, voter, {0, 1, 2}) for voter in (0, 1)), "a constant has a dictator"
 
 
 def explain() -> str:

@@ -1,4 +1,4 @@
-"""From comparisons alone maximal lotteries get a share of the best average utility that no rule can improve on.
+"""From comparisons alone maximal lotteries guarantee as large a share of the best average utility as any rule can.
 
 Source: Gölz, Haghtalab and Yang 2025 (arXiv:2505.23749).
 

@@ -5,10 +5,10 @@ of the regularised equilibrium. Plain multiplicative weights circle, and a fixed
 
 Source: Liu, Oikonomou, Zheng, Cai and Cohan 2026, arXiv:2410.23223, Theorems 1 and 2 (as quoted).
 
-Scope: the paper's game of three alternatives, its equilibrium in rational numbers, 40 rounds of COMAL to an
-exploitability of 1e-12, the rate at η = 0.05 and 0.3 for 400 steps (slack 1e-12), the two failures as controls; 12
-drawn games of four alternatives, 25 rounds each, monotone to 1e-9. Convergence for all games, and with inexact inner
-solutions, is the paper's.
+Scope: τ = 0.1 throughout; the paper's game of three alternatives, its equilibrium in rational numbers, 40 rounds of
+COMAL to an exploitability of 1e-12, the rate at η = 0.05 and 0.3 for 400 steps (slack 1e-12), the two failures as
+controls; 12 drawn games of four alternatives, 25 rounds each, monotone to 1e-9. Convergence for all games and all τ,
+and with inexact inner solutions, is the paper's.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ Source: Moulin 1988 (doi:10.1016/0022-0531(88)90253-0); Brandt, Geist and Peters
 who prove it from 12 voters on and have a rule up to 11.
 
 Scope: strict rankings of four alternatives. Checked here: no anonymous rule meets both axioms at 23 listed profiles of
-10 to 12 voters, and so none does at all profiles of up to 12 voters; minimax fails at 11 voters, two of whom had better
-stay at home, and not at all with three alternatives and up to 9 voters, as far as its winners are unique. Rules that
-are not anonymous, more alternatives or voters, and that there is such a rule up to 11 voters, are literature.
+10 to 12 voters, and so none does at all profiles of up to 12 voters; minimax, Copeland, Schulze and Black fail there
+whichever order breaks their ties; minimax fails at 11 voters, two of whom had better stay at home, and not at all with
+three alternatives and up to 9 voters, as far as its winners are unique. Rules that are not anonymous, more alternatives
+or voters, and that there is such a rule up to 11 voters, are literature.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ neither holds.
 Source: Ramé et al. 2023, arXiv:2306.04488 (rewarded soups; linear mode connectivity as a hypothesis about networks).
 
 Scope: 200 drawn tables of 2 to 4 rewards on 2 to 7 responses (1e-12), the average of probabilities as a control that
-differs; quadratic rewards in rational numbers on 50 draws and one by hand; a counterexample with curvatures that are no
-multiples of each other. Networks are not covered.
+differs; quadratic rewards in rational numbers on 50 draws and one by hand; that such a reward is concave, on 200 drawn
+segments; a counterexample with curvatures that are no multiples of each other. Networks are not covered.
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ def claim_two_readers_of_four_alternatives() -> None:
 
 def claim_each_axiom_is_needed() -> None:
     """Pareto alone leaves a winner everywhere, and so do the two pairs alone, at all 36 profiles of 3 alternatives."""
-    for profile in domains.every(voters=2, alternatives=3):
+    profiles = list(domains.every(voters=2, alternatives=3))
+    assert len(profiles) == 36, f"{len(profiles)} profiles"
+    for profile in profiles:
         ranks = profile.ranks
         undominated = [b for b in range(3) if not any((ranks[:, a] < ranks[:, b]).all() for a in range(3) if a != b)]
         assert undominated

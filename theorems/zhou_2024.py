@@ -7,8 +7,8 @@ Source: Zhou et al. 2024 (Findings of ACL), arXiv:2310.03708, Equation 11.
 
 Scope: a table of policies, comparisons of all pairs in proportion to the Bradley–Terry chances of r₁, exact margins:
 gradient zero at the MORLHF policy (1e-12) and positive definite Hessian across policies on 100 draws, minimised from a
-random start on 20 (1e-6); dropping the margins moves the minimiser on all of them. Sampled data, fitted margins and
-neural policies are not covered.
+random start on 20 and on one by hand (1e-6); dropping the margins moves the minimiser on all of the 20. Sampled data,
+fitted margins and neural policies are not covered.
 """
 
 from __future__ import annotations

@@ -6,25 +6,39 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.axioms._readings import Ask, Reading, name_of
+from choicekit.axioms._problems import CommitteeProblem, RewardProblem
+from choicekit.axioms._readings import Ask, Reading, name_of, runnable
 from choicekit.axioms.violation import Violation
 from choicekit.outcomes import Labels
+from choicekit.profiles import Approvals, Rankings, Utilities
 
 #: How an axiom quantifies: over one profile; over a profile and those one move away from it; over any two or three
 #: profiles that have something in common; or over whether some profile exists.
 Kind: TypeAlias = Literal["intra", "neighbour", "global", "existential"]
 #: The ballots the axiom speaks of.
 Ballots: TypeAlias = Literal["strict", "weak", "truncated", "utilities", "approvals", "committees", "features"]
+_TYPES: dict[str, type] = {
+    "utilities": Utilities, "approvals": Approvals, "committees": CommitteeProblem, "features": RewardProblem,
+}  # fmt: skip
 #: Sets of winners as bits (alternative a is bit a), of every anonymous profile of strict rankings of n voters on m
 #: alternatives, in the order of ``domains.every(voters=n, alternatives=m, anonymous=True)``: ``tables(m, n)``.
 Tables: TypeAlias = Callable[[int, int], NDArray[np.uint16]]
-#: ``scan(tables, m, n)`` says of each of those profiles whether the axiom is violated there.
-Scan: TypeAlias = Callable[[Tables, int, int], NDArray[np.bool_]]
+
+
+class Scan(Protocol):
+    """``scan(tables, m, n)`` says of each of those profiles whether the axiom is violated there.
+
+    ``only`` are the profiles to look at, true and false, one for each; the answer is false on the others.
+    """
+
+    def __call__(
+        self, tables: Tables, m: int, n: int, /, *, only: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]: ...  # fmt: skip
 
 
 class Clash(NamedTuple):
@@ -98,7 +112,7 @@ class Axiom:
         >>> axioms.majority(rules.plurality, ck.Rankings.from_orders({"ab": 2, "ba": 1})) is None
         True
         """
-        return self.examine(Ask(rule, self.about), profile)
+        return self.examine(Ask(runnable(rule, self.name), self.about), profile)
 
     def examine(self, ask: Ask, profile: Any) -> Violation | None:
         """The same for a rule whose answers are remembered from one profile to the next.
@@ -109,7 +123,15 @@ class Axiom:
         >>> axioms.majority.examine(Ask(rules.borda, winners), ck.Rankings.from_orders({"abc": 3, "bca": 2})).outcomes
         (('b',),)
         """
-        clash = self.function(ask, profile)
+        try:
+            clash = self.function(ask, profile)
+        except (AttributeError, TypeError) as error:
+            wanted = _TYPES.get(self.ballots, Rankings)
+            raised = hasattr(error, "__notes__") and self.ballots not in _TYPES  # by the rule
+            if isinstance(profile, wanted) or raised:
+                raise
+            got = type(profile).__name__
+            raise TypeError(f"{self.name}: needed {wanted.__name__} for a profile, got {got}") from error
         if clash is None:
             return None
         return Violation(

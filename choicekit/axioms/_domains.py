@@ -22,11 +22,12 @@ GRID = (1.0, 2.0, 3.0)
 
 def number(ballots: Ballots, m: int, n: int, anonymous: bool) -> int:
     """How many profiles :func:`profiles` gives."""
-    if ballots in ("strict", "weak", "truncated"):
-        return count(voters=n, alternatives=m, anonymous=anonymous, ballots=ballots)
     if ballots == "features":
         return 0
-    kinds = len(GRID) ** m if ballots == "utilities" else 2**m
+    if ballots in ("strict", "weak", "truncated"):
+        kinds = count(voters=1, alternatives=m, ballots=ballots)
+    else:
+        kinds = len(GRID) ** m if ballots == "utilities" else 2**m
     found = comb(n + kinds - 1, n) if anonymous else kinds**n
     return found * (m - 1) if ballots == "committees" else found
 

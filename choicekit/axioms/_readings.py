@@ -80,6 +80,15 @@ def answered(about: Reading, rule: Callable[[Any], Any], profile: Any) -> Any:
         raise
 
 
+def runnable(rule: Any, asker: str) -> Any:
+    """The rule, where it can be called; else a refusal."""
+    if hasattr(rule, "examine"):
+        raise TypeError(f"{asker}: needed a rule there, got {rule!r}; the rule and the axiom have changed places")
+    if not callable(rule):
+        raise TypeError(f"{asker}: needed a rule, a function of a profile such as rules.borda; got {rule!r}")
+    return rule
+
+
 def located(error: Exception, rule: Any, profile: Any) -> None:
     """Note on which profile a rule went wrong."""
     from choicekit.axioms.violation import table  # which prints profiles, and needs this module
@@ -112,6 +121,8 @@ def law_of(culture: Any) -> str:
 
 def read_winners(outcome: Any, profile: Any) -> Labels:
     """The winners, in the order of the profile's alternatives."""
+    if outcome is None:
+        raise ValueError("the rule named None as winners, as functions without a return do; needed the winners' labels")
     named = getattr(outcome, "winners", outcome)
     if type(named) not in (set, tuple, list, frozenset):
         named = _several(named)

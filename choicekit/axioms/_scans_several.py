@@ -1,7 +1,8 @@
 """Scans of tables of winners for axioms of several electorates or agendas, up to 5 alternatives.
 
 A table knows alternatives by their columns. Where alternatives withdraw, a scan is therefore right for rules to which
-the labels of those that are left do not matter; their order may.
+the labels of those that are left do not matter; their order may. ``only`` are the profiles to look at, all by default;
+the answer is false on the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from choicekit.axioms._axiom import Scan, Tables
 from choicekit.axioms._electorates import every_ballot, order
 from choicekit.axioms._extensions import Extension
+from choicekit.axioms._scans_single import looked_at, placed
 from choicekit.kernels import multisets
 from choicekit.kernels import scans_several as kernels
 
@@ -66,18 +68,22 @@ class Block(NamedTuple):
         return found
 
 
-def blocks(tables: Tables, m: int, n: int) -> Iterator[Block]:
-    """All profiles, some at a time."""
-    small(m)
+def blocks(tables: Tables, m: int, n: int, only: Bools) -> Iterator[Block]:
+    """All profiles that are looked at, some at a time."""
     masks = tables(m, n).astype(np.int64)
     for start in range(0, len(masks), _BLOCK):
-        stop = min(start + _BLOCK, len(masks))
-        yield Block(multisets.tuples(math.factorial(m), n, start, stop), masks[start:stop], m, tables)
+        chosen = np.flatnonzero(only[start : start + _BLOCK])
+        if len(chosen):
+            ballots = multisets.tuples(math.factorial(m), n, start, start + int(chosen[-1]) + 1)
+            yield Block(ballots[chosen], masks[start + chosen], m, tables)
 
 
-def blockwise(check: Callable[[Block], Bools], tables: Tables, m: int, n: int) -> Bools:
+def blockwise(check: Callable[[Block], Bools], tables: Tables, m: int, n: int, only: Bools | None) -> Bools:
     """The verdicts on all profiles, from those on some of them."""
-    return np.concatenate([check(block) for block in blocks(tables, m, n)])
+    small(m)
+    only = looked_at(only, tables(m, n))
+    found = [check(block) for block in blocks(tables, m, n, only)]
+    return placed(np.concatenate(found) if found else np.zeros(0, np.bool_), only)
 
 
 def small(m: int) -> None:
@@ -128,12 +134,16 @@ def involvement(m: int, place: int) -> Ints:
     return out
 
 
-def _joining(wrong: Callable[[int], Ints], tables: Tables, m: int, n: int) -> Bools:
-    return kernels.joining(tables(m, n), tables(m, n + 1), wrong(m), n)
+def _joining(wrong: Callable[[int], Ints], tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, more = tables(m, n), tables(m, n + 1)
+    only = looked_at(only, table)
+    return placed(kernels.joining(table, more, wrong(m), n, only), only)
 
 
-def _lying(extension: Extension, tables: Tables, m: int, n: int) -> Bools:
-    return kernels.lying(tables(m, n), gains(extension, m), n)
+def _lying(extension: Extension, tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table = tables(m, n)
+    only = looked_at(only, table)
+    return placed(kernels.lying(table, gains(extension, m), n, only), only)
 
 
 def participation(extension: Extension) -> Scan:
@@ -146,30 +156,31 @@ def strategyproofness(extension: Extension) -> Scan:
     return partial(_lying, extension)
 
 
-def positive_involvement(tables: Tables, m: int, n: int) -> Bools:
+def positive_involvement(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where a voter's favourite wins until they join."""
-    return _joining(lambda size: involvement(size, 0), tables, m, n)
+    return _joining(lambda size: involvement(size, 0), tables, m, n, only=only)
 
 
-def negative_involvement(tables: Tables, m: int, n: int) -> Bools:
+def negative_involvement(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where the alternative that a voter likes least wins only when they join."""
-    return _joining(lambda size: involvement(size, -1), tables, m, n)
+    return _joining(lambda size: involvement(size, -1), tables, m, n, only=only)
 
 
-def reinforcement(tables: Tables, m: int, n: int) -> Bools:
+def reinforcement(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where two parts of the electorate agree and the whole does otherwise."""
     small(m)
     masks = tables(m, n)
+    only = looked_at(only, masks)
     if n == 1:
         return np.zeros(len(masks), np.bool_)
     parts = [tables(m, k) for k in range(1, n)]
     starts = np.cumsum([0, 0, *(len(part) for part in parts[:-1])])
-    return kernels.splitting(masks, np.concatenate(parts), starts, math.factorial(m), n)
+    return placed(kernels.splitting(masks, np.concatenate(parts), starts, math.factorial(m), n, only), only)
 
 
-def independence_of_clones(tables: Tables, m: int, n: int) -> Bools:
+def independence_of_clones(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where a clone that withdraws changes something for the others, or for the clones as a whole."""
-    return blockwise(_clones, tables, m, n)
+    return blockwise(_clones, tables, m, n, only)
 
 
 def _clones(block: Block) -> Bools:
@@ -193,9 +204,11 @@ def _clones(block: Block) -> Bools:
     return found
 
 
-def independence_of_pareto_dominated_alternatives(tables: Tables, m: int, n: int) -> Bools:
+def independence_of_pareto_dominated_alternatives(
+    tables: Tables, m: int, n: int, *, only: Bools | None = None
+) -> Bools:
     """Where an alternative withdraws that everybody puts below some other, and the winners change."""
-    return blockwise(_dominated, tables, m, n)
+    return blockwise(_dominated, tables, m, n, only)
 
 
 def _dominated(block: Block) -> Bools:
@@ -206,9 +219,9 @@ def _dominated(block: Block) -> Bools:
     return found
 
 
-def independence_of_smith_dominated_alternatives(tables: Tables, m: int, n: int) -> Bools:
+def independence_of_smith_dominated_alternatives(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where an alternative outside the Smith set withdraws, and the winners change."""
-    return blockwise(_outside, tables, m, n)
+    return blockwise(_outside, tables, m, n, only)
 
 
 def _outside(block: Block) -> Bools:
@@ -226,14 +239,14 @@ def _outside(block: Block) -> Bools:
     return found
 
 
-def stability_for_winners(tables: Tables, m: int, n: int) -> Bools:
+def stability_for_winners(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where a winner stops winning by the entry of an alternative that it beats."""
-    return blockwise(partial(_stable, spoiler=False), tables, m, n)
+    return blockwise(partial(_stable, spoiler=False), tables, m, n, only)
 
 
-def immunity_to_spoilers(tables: Tables, m: int, n: int) -> Bools:
+def immunity_to_spoilers(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """The same, where the alternative that enters does not win either."""
-    return blockwise(partial(_stable, spoiler=True), tables, m, n)
+    return blockwise(partial(_stable, spoiler=True), tables, m, n, only)
 
 
 def _stable(block: Block, spoiler: bool) -> Bools:
@@ -250,9 +263,9 @@ def agendas(m: int) -> list[tuple[int, ...]]:
     return [kept for size in range(m - 1, 1, -1) for kept in itertools.combinations(range(m), size)]
 
 
-def alpha(tables: Tables, m: int, n: int) -> Bools:
+def alpha(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where a winner stops winning when others withdraw."""
-    return blockwise(_contracted, tables, m, n)
+    return blockwise(_contracted, tables, m, n, only)
 
 
 def _contracted(block: Block) -> Bools:
@@ -263,9 +276,9 @@ def _contracted(block: Block) -> Bools:
     return found
 
 
-def gamma(tables: Tables, m: int, n: int) -> Bools:
+def gamma(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Where a winner of two agendas does not win when both come together."""
-    return blockwise(_expanded, tables, m, n)
+    return blockwise(_expanded, tables, m, n, only)
 
 
 def _expanded(block: Block) -> Bools:

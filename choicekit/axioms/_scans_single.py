@@ -1,7 +1,8 @@
 """Axioms of sets of winners looked at on every anonymous profile of a size, given a table of the rule's winners.
 
-``scan(tables, m, n)`` says of each profile what the axiom of that name says of it alone. The tables of other sizes that
-a scan needs (of more voters) are asked for first, the largest before the others, so that refusing them costs nothing.
+``scan(tables, m, n)`` says of each profile what the axiom of that name says of it alone; ``only`` are the profiles to
+look at (true and false, one for each; the answer is false on the others). The tables of other sizes that a scan needs
+(of more voters) are asked for first, the largest before the others, so that refusing them costs nothing.
 """
 
 from __future__ import annotations
@@ -96,9 +97,30 @@ def _targets(m: int, steps: bool) -> Ints:
 # --- The winners ----------------------------------------------------------------------------------------------------
 
 
-def _masks(tables: Tables, m: int, n: int) -> Masks:
-    """The table of one size."""
-    return _larger(tables, m, n)[0]
+def looked_at(only: Bools | None, table: Masks) -> Bools:
+    """The profiles of a table that a scan looks at, all by default."""
+    if only is None:
+        return np.ones(len(table), np.bool_)
+    if only.dtype != np.bool_ or only.shape != table.shape:
+        raise ValueError(
+            f"scan: needed only of true and false for each of {len(table):,} profiles, got shape {only.shape} of "
+            f"{only.dtype}"
+        )
+    return only
+
+
+def placed(found: Bools, only: Bools) -> Bools:
+    """What was found on some profiles, as an answer on all: false on the others."""
+    answer = np.zeros(len(only), np.bool_)
+    answer[only] = found
+    return answer
+
+
+def _masks(tables: Tables, m: int, n: int, only: Bools | None) -> tuple[Masks, Bools]:
+    """The winners on the profiles that are looked at, and which these are."""
+    table, *_ = _larger(tables, m, n)
+    only = looked_at(only, table)
+    return table[only], only
 
 
 def _larger(tables: Tables, m: int, *voters: int) -> list[Masks]:
@@ -136,154 +158,169 @@ def _outside(table: Masks, allowed: Masks) -> Bools:
 # --- One profile by itself ------------------------------------------------------------------------------------------
 
 
-def resoluteness(tables: Tables, m: int, n: int) -> Bools:
-    return _several(_masks(tables, m, n))
+def resoluteness(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_several(table), only)
 
 
-def faithfulness(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return unanimity(tables, m, n) if n == 1 else np.zeros(len(table), np.bool_)
+def faithfulness(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    if n == 1:
+        return unanimity(tables, m, n, only=only)
+    _, only = _masks(tables, m, n, only)
+    return np.zeros(len(only), np.bool_)
 
 
-def unanimity(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return _outside(table, _only(m, kernels.named(_orders(m)[:, 0], n, m, n)))
+def unanimity(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_outside(table, _only(m, kernels.named(_orders(m)[:, 0], n, m, n, only))), only)
 
 
-def pareto(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    found: Bools = (table & kernels.dominated(_below(m), n)) != 0
-    return found
+def pareto(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed((table & kernels.dominated(_below(m), n, only)) != 0, only)
 
 
-def majority(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return _outside(table, _only(m, kernels.named(_orders(m)[:, 0], n, m, n // 2 + 1)))
+def majority(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_outside(table, _only(m, kernels.named(_orders(m)[:, 0], n, m, n // 2 + 1, only))), only)
 
 
-def majority_loser(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
+def majority_loser(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
     if m == 1:
-        return np.zeros(len(table), np.bool_)
-    return _outside(table, _others(m, kernels.named(_orders(m)[:, -1], n, m, n // 2 + 1)))
+        return np.zeros(len(only), np.bool_)
+    return placed(_outside(table, _others(m, kernels.named(_orders(m)[:, -1], n, m, n // 2 + 1, only))), only)
 
 
-def mutual_majority(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return _outside(table, kernels.solid(_heads(m), n))
+def mutual_majority(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_outside(table, kernels.solid(_heads(m), n, only)), only)
 
 
-def condorcet_winner(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    beats, bits = kernels.defeats(_below(m), n), (1 << np.arange(m)).astype(np.uint16)
+def condorcet_winner(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    beats, bits = kernels.defeats(_below(m), n, only), (1 << np.arange(m)).astype(np.uint16)
     first = (beats | bits) == (1 << m) - 1
-    return _outside(table, np.where(first.any(1), (first * bits).sum(1), (1 << m) - 1).astype(np.uint16))
+    allowed = np.where(first.any(1), (first * bits).sum(1), (1 << m) - 1).astype(np.uint16)
+    return placed(_outside(table, allowed), only)
 
 
-def condorcet_loser(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
+def condorcet_loser(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
     if m == 1:
-        return np.zeros(len(table), np.bool_)
-    beats, bits = kernels.defeats(_below(m), n), (1 << np.arange(m)).astype(np.uint16)
+        return np.zeros(len(only), np.bool_)
+    beats, bits = kernels.defeats(_below(m), n, only), (1 << np.arange(m)).astype(np.uint16)
     last = np.bitwise_and.reduce(beats | bits, axis=1)  # beaten by every alternative but itself
-    found: Bools = (table & last) != 0
-    return found
+    return placed((table & last) != 0, only)
 
 
-def smith(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return _outside(table, kernels.smith(kernels.defeats(_below(m), n)))
+def smith(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_outside(table, kernels.smith(kernels.defeats(_below(m), n, only))), only)
 
 
-def schwartz(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    return _outside(table, kernels.schwartz(kernels.defeats(_below(m), n)))
+def schwartz(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    return placed(_outside(table, kernels.schwartz(kernels.defeats(_below(m), n, only))), only)
 
 
-def cancellation(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
-    level = ~kernels.defeats(_below(m), n).any(1)
-    found: Bools = level & (table != (1 << m) - 1)
-    return found
+def cancellation(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, only = _masks(tables, m, n, only)
+    level = ~kernels.defeats(_below(m), n, only).any(1)
+    return placed(level & (table != (1 << m) - 1), only)
 
 
 # --- Symmetries -----------------------------------------------------------------------------------------------------
 
 
-def _renamed(table: Masks, m: int, n: int, moves: tuple[int, ...]) -> Bools:
+def _renamed(table: Masks, m: int, n: int, moves: tuple[int, ...], only: Bools) -> Bools:
     """Whether relabelling the alternatives does not relabel the winners."""
     sets = np.arange(1 << m)
     image = np.zeros(1 << m, np.uint16)
     for a, b in enumerate(moves):
         image |= (((sets >> a) & 1) << b).astype(np.uint16)
-    found: Bools = table[multisets.images(_relabelled(m, moves), n)] != image[table]
-    return found
+    return placed(table[multisets.images(_relabelled(m, moves), n, only)] != image[table[only]], only)
 
 
-def neutrality(tables: Tables, m: int, n: int) -> Bools:
-    """Exchanges of two labels next to one another make all relabellings: without a clash there, there is none."""
-    table = _masks(tables, m, n)
+def neutrality(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    """Exchanges of two neighbouring labels make all relabellings: where none clashes on any profile, none does."""
+    table, *_ = _larger(tables, m, n)
+    chosen = looked_at(only, table)
     found = np.zeros(len(table), np.bool_)
-    for a in range(m - 1):
-        found |= _renamed(table, m, n, (*range(a), a + 1, a, *range(a + 2, m)))
-    if found.any():
+    for a in range(m - 1 if only is None else 0):
+        found |= _renamed(table, m, n, (*range(a), a + 1, a, *range(a + 2, m)), chosen)
+    if found.any() or only is not None:
         for moves in every_ballot(m)[1:]:
-            found |= _renamed(table, m, n, moves)
+            found |= _renamed(table, m, n, moves, chosen)
     return found
 
 
-def reversal_symmetry(tables: Tables, m: int, n: int) -> Bools:
-    table = _masks(tables, m, n)
+def reversal_symmetry(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, *_ = _larger(tables, m, n)
+    only = looked_at(only, table)
     if m == 1:
         return np.zeros(len(table), np.bool_)
-    found: Bools = ~_several(table) & (table[multisets.images(_turned(m), n)] == table)
-    return found
+    held = table[only]
+    return placed(~_several(held) & (table[multisets.images(_turned(m), n, only)] == held), only)
 
 
-def homogeneity(tables: Tables, m: int, n: int) -> Bools:
+def homogeneity(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """Twice and three times; both tables are always needed, 3n voters in the larger."""
     table, *several = _larger(tables, m, n, 2 * n, 3 * n)
-    found = np.zeros(len(table), np.bool_)
+    only = looked_at(only, table)
+    found, held = np.zeros(len(table), np.bool_), table[only]
     for times, larger in zip((2, 3), several, strict=True):
-        found |= larger[multisets.grown(len(_orders(m)), n, times, 0)] != table
+        found |= placed(larger[multisets.grown(len(_orders(m)), n, times, 0, only)] != held, only)
     return found
 
 
-def neutral_reversal(tables: Tables, m: int, n: int) -> Bools:
+def neutral_reversal(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     table, more = _larger(tables, m, n, n + 2)
-    return kernels.opposed(table, more, _turned(m), n)
+    only = looked_at(only, table)
+    return placed(kernels.opposed(table, more, _turned(m), n, only), only)
 
 
-def block_invariance(tables: Tables, m: int, n: int) -> Bools:
+def block_invariance(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     """The table of n + m! voters is needed: of use for up to three alternatives."""
     kinds = len(_orders(m))
     table, more = _larger(tables, m, n, n + kinds)
-    found: Bools = more[multisets.grown(kinds, n, 1, 1)] != table
-    return found
+    only = looked_at(only, table)
+    return placed(more[multisets.grown(kinds, n, 1, 1, only)] != table[only], only)
 
 
 # --- One ballot changed ---------------------------------------------------------------------------------------------
 
 
-def monotonicity(tables: Tables, m: int, n: int) -> Bools:
-    return kernels.lifts(_masks(tables, m, n), _orders(m), _swaps(m), n, False)
+def monotonicity(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, *_ = _larger(tables, m, n)
+    only = looked_at(only, table)
+    return placed(kernels.lifts(table, _orders(m), _swaps(m), n, False, only), only)
 
 
-def positive_responsiveness(tables: Tables, m: int, n: int) -> Bools:
-    return kernels.lifts(_masks(tables, m, n), _orders(m), _swaps(m), n, True)
+def positive_responsiveness(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, *_ = _larger(tables, m, n)
+    only = looked_at(only, table)
+    return placed(kernels.lifts(table, _orders(m), _swaps(m), n, True, only), only)
 
 
-def maskin_monotonicity(tables: Tables, m: int, n: int) -> Bools:
-    """Exchanges of neighbours lead from each ballot to every target: without a clash there, there is none."""
-    table = _masks(tables, m, n)
-    found = kernels.changes(table, _targets(m, True), n)
-    return kernels.changes(table, _targets(m, False), n) if found.any() else found
+def maskin_monotonicity(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    """Exchanges of neighbours lead from each ballot to every target: where none clashes on any profile, none does."""
+    table, *_ = _larger(tables, m, n)
+    chosen = looked_at(only, table)
+    if only is None:
+        found = kernels.changes(table, _targets(m, True), n, chosen)
+        if not found.any():
+            return found
+    return placed(kernels.changes(table, _targets(m, False), n, chosen), chosen)
 
 
-def set_monotonicity(tables: Tables, m: int, n: int) -> Bools:
-    return kernels.lowers(_masks(tables, m, n), _orders(m), _swaps(m), n)
+def set_monotonicity(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
+    table, *_ = _larger(tables, m, n)
+    only = looked_at(only, table)
+    return placed(kernels.lowers(table, _orders(m), _swaps(m), n, only), only)
 
 
-def resolvability(tables: Tables, m: int, n: int) -> Bools:
+def resolvability(tables: Tables, m: int, n: int, *, only: Bools | None = None) -> Bools:
     table, more = _larger(tables, m, n, n + 1)
-    return kernels.unresolved(table, more, len(_orders(m)), n)
+    only = looked_at(only, table)
+    return placed(kernels.unresolved(table, more, len(_orders(m)), n, only), only)

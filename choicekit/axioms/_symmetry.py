@@ -42,7 +42,7 @@ def of_winners(table: tabulation.Table, widths: range, voters: int, budget: int 
         if table.calls[0] + table.cost(m, n) + _orders(m, n) > budget / 2:
             break
         answers = table(m, n)
-        looked += len(answers) + _orders(m, n)
+        looked += _orders(m, n) or len(answers)
         if _orders(m, n):
             named += 1
             table.calls[0] += _orders(m, n)
@@ -91,7 +91,7 @@ def _anonymous(rule: Callable[[Any], Any], m: int, n: int, table: tabulation.Mas
     if kernel is not None:
         given = tabulation.masks(kernel(tabulation.ballots(m)[rows]), tabulation.support_is_read(rule, m))
     else:
-        given = np.array([tabulation.mask(rule, _profile(m, tuple(row))) for row in rows.tolist()], np.uint16)
+        given = tabulation.one_by_one(rule, rows, m)
     place = {key: i for i, key in enumerate(itertools.combinations_with_replacement(range(factorial(m)), n))}
     again = given[(np.diff(rows, axis=1) >= 0).all(1)]
     if (again != table).any():

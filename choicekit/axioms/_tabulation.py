@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from math import comb, factorial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicekit.axioms._electorates import every_ballot, made
-from choicekit.axioms._readings import answered, name_of
+from choicekit.axioms._readings import located, name_of
 from choicekit.axioms._readings import winners as reading
 from choicekit.kernels import multisets, relabellings
 from choicekit.outcomes import TIE_TOLERANCE, Labels, Lottery
 from choicekit.profiles import Batch, Rankings
 
 Masks = NDArray[np.uint16]
+#: For each profile the one that stands for it, and the number of a relabelling that leads from that one to it.
+Classes: TypeAlias = tuple[NDArray[np.int32], NDArray[np.uint8]]
 #: Symmetries are checked on every profile of the sizes that have at most so many.
 CHECKED = 1_500
 #: A table has at most so many rows, and ballots and voters have numbers of a byte.
@@ -29,6 +31,7 @@ MOST_ALTERNATIVES, MOST_VOTERS = 5, 255
 #: Classes of more profiles are not kept from one rule to the next.
 _KEPT = 1_000_000
 _BLOCK = 1 << 15
+_PLAIN = (set, frozenset, tuple, list)
 
 
 def size(m: int, n: int) -> int:
@@ -55,19 +58,26 @@ def moved(m: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return image, moves
 
 
-def classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def classes(m: int, n: int) -> Classes:
     """For each anonymous profile the one that stands for its relabellings, and a relabelling that leads from it."""
     return _kept_classes(m, n) if size(m, n) <= _KEPT else _classes(m, n)
 
 
 @functools.lru_cache(maxsize=64)
-def _kept_classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _kept_classes(m: int, n: int) -> Classes:
     return _classes(m, n)
 
 
-def _classes(m: int, n: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _classes(m: int, n: int) -> Classes:
     image, _ = moved(m)
     return relabellings.classes(size(m, n), len(image), n, image, multisets.binomials(n, len(image)))
+
+
+def _stands(held: Classes) -> NDArray[np.bool_]:
+    """Which profiles stand for their relabellings."""
+    first, _ = held
+    found: NDArray[np.bool_] = first == np.arange(len(first))
+    return found
 
 
 class TooManyError(ValueError):
@@ -85,6 +95,8 @@ class Table:
     neutral: bool = False
     calls: list[int] = field(default_factory=lambda: [0])
     _known: dict[tuple[int, int], Masks] = field(default_factory=dict)
+    _standing: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict)
+    _pending: dict[tuple[int, int], Classes] = field(default_factory=dict)
 
     def __call__(self, m: int, n: int) -> Masks:
         if (m, n) not in self._known:
@@ -96,6 +108,15 @@ class Table:
         if (m, n) in self._known or m == 1:
             return 0
         return -(-size(m, n) // factorial(m)) if self.neutral and size(m, n) > CHECKED else size(m, n)
+
+    def standing(self, m: int, n: int) -> NDArray[np.bool_] | None:
+        """The profiles asked about, each the first of its relabellings; ``None`` where these are all."""
+        if not self.neutral or size(m, n) <= CHECKED or not reaches(m, n):
+            return None
+        if (m, n) not in self._standing:
+            self._pending[m, n] = classes(m, n)
+            self._standing[m, n] = _stands(self._pending[m, n])
+        return self._standing[m, n]
 
     def counted(self, profile: Rankings) -> Any:
         """What the rule says, which counts as a call."""
@@ -115,10 +136,11 @@ class Table:
             answers = winners(self.rule, m, n, None)
             self.calls[0] += len(answers)
             return answers
-        first, move = classes(m, n)
-        standing = np.flatnonzero(first == np.arange(len(first)))
+        held = self._pending.pop((m, n), None) or classes(m, n)
+        self._standing.setdefault((m, n), _stands(held))
+        standing = np.flatnonzero(self._standing[m, n])
         self.calls[0] += len(standing)
-        return relabellings.spread(first, move, winners(self.rule, m, n, standing), moved(m)[1])
+        return relabellings.spread(*held, winners(self.rule, m, n, standing), moved(m)[1])
 
 
 def reaches(m: int, n: int) -> bool:
@@ -140,7 +162,7 @@ def winners(rule: Callable[[Any], Any], m: int, n: int, places: NDArray[np.int64
     for start in range(0, total, _BLOCK):
         stop = min(start + _BLOCK, total)
         chosen = tuples(m, n, start, stop) if places is None else _at(m, n, places[start:stop])
-        out[start:stop] = masks(kernel(ballots(m)[chosen]), support) if kernel else _one_by_one(rule, chosen, m)
+        out[start:stop] = masks(kernel(ballots(m)[chosen]), support) if kernel else one_by_one(rule, chosen, m)
     return out
 
 
@@ -181,14 +203,34 @@ def masks(scores: NDArray[np.float64], support: bool = False) -> Masks:
     return np.asarray((won << np.arange(scores.shape[1])).sum(1), np.uint16)
 
 
-def _one_by_one(rule: Callable[[Any], Any], chosen: NDArray[np.uint8], m: int) -> Masks:
+def one_by_one(rule: Callable[[Any], Any], chosen: NDArray[Any], m: int) -> Masks:
+    """The winners on profiles of these ballots ``[number, n]``, each asked of the rule by itself."""
+    if m == 1:  # nobody else could win
+        return np.ones(len(chosen), np.uint16)
     labels: Labels = tuple(range(m))
     held, ones = ballots(m)[chosen], np.ones(chosen.shape[1])
-    out = np.empty(len(chosen), np.uint16)
-    bits = _bits(m)
+    out, bits = np.empty(len(chosen), np.uint16), _bits(m)
     for row, ranks in enumerate(held):
-        out[row] = bits[answered(reading, rule, made(ranks, ones, labels))]
+        profile = made(ranks, ones, labels)
+        try:
+            outcome = rule(profile)
+            out[row] = _plainly(outcome, m) or bits[reading.read(outcome, profile)]
+        except Exception as error:
+            located(error, rule, profile)
+            raise
     return out
+
+
+def _plainly(outcome: Any, m: int) -> int:
+    """The bits of a plain set, tuple or list of alternatives 0, 1, …; 0 for all else, to be read with care."""
+    if type(outcome) not in _PLAIN:
+        return 0
+    bits = 0
+    for a in outcome:
+        if type(a) is not int or not 0 <= a < m or bits >> a & 1:
+            return 0
+        bits |= 1 << a
+    return bits
 
 
 @cache
@@ -196,11 +238,6 @@ def _bits(m: int) -> dict[Labels, int]:
     """Every set of winners among alternatives 0, 1, …, as a tuple in their order, as bits."""
     chosen = [tuple(a for a in range(m) if bits >> a & 1) for bits in range(1 << m)]
     return {each: bits for bits, each in enumerate(chosen)}
-
-
-def mask(rule: Callable[[Any], Any], profile: Rankings) -> int:
-    """The winners as bits."""
-    return _bits(len(profile.alternatives))[answered(reading, rule, profile)]
 
 
 def support_is_read(rule: Callable[[Any], Any], m: int) -> bool:

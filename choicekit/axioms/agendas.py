@@ -100,7 +100,8 @@ def independence_of_pareto_dominated_alternatives(ask: Ask, profile: Rankings) -
 def independence_of_smith_dominated_alternatives(ask: Ask, profile: Rankings) -> Clash | None:
     """The winners stay the same when an alternative outside the Smith set withdraws.
 
-    The Smith set is the smallest set of alternatives each of which beats every other one by a strict majority.
+    The Smith set is the smallest set of alternatives each of which beats every alternative outside it by a strict
+    majority.
 
     Source: Schulze 2011 (doi:10.1007/s00355-010-0475-4).
 

@@ -55,7 +55,7 @@ def applicable(rule: Callable[[Any], Any]) -> tuple[Axiom, ...]:
     >>> "sd_efficiency" in found, "justified_representation" in found
     (True, False)
     """
-    inner = rule
+    inner = _readings.runnable(rule, "applicable")
     while hasattr(inner, "func"):
         inner = inner.func
     needs = getattr(inner, "needs", None)

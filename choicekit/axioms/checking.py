@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from choicekit.axioms import _domains, _symmetry, _tabulation
 from choicekit.axioms._axiom import Axiom
 from choicekit.axioms._electorates import made
-from choicekit.axioms._readings import Ask, Reading, law_of, name_of, winners
+from choicekit.axioms._readings import Ask, Reading, law_of, name_of, runnable, winners
 from choicekit.axioms.guided import follow
 from choicekit.axioms.linear import hard_reward_problems
 from choicekit.axioms.polishing import polish
@@ -107,6 +108,15 @@ class _Bench:
             raise _Spent
         return self.table(m, n)
 
+    def standing(self, axiom: Axiom, m: int, n: int) -> NDArray[np.bool_] | None:
+        """The profiles that a scan has to look at; ``None`` for all.
+
+        Where a neutral rule violates a neutral axiom, it does so at the first of the relabellings of the profile too.
+        """
+        if not axiom.neutral or self.asked + self.table.cost(m, n) > self.budget:
+            return None
+        return self.table.standing(m, n)
+
 
 @overload
 def check(
@@ -158,9 +168,10 @@ def check(
     >>> axioms.check(rules.borda, axioms.monotonicity, voters=4, alternatives=3).status
     'holds'
     """
-    several = _listed(axioms)
-    bench = _Bench(rule, _span("alternatives", alternatives, 2), _span("voters", voters, 1), whole("budget", budget))
-    given = None if profiles is None else tuple(profiles)
+    several, draws = _listed(axioms), whole("draws", draws, 0)
+    widths, numbers = _span("alternatives", alternatives, 2), _span("voters", voters, 1)
+    bench = _Bench(runnable(rule, "check"), widths, numbers, whole("budget", budget))
+    given = None if profiles is None else tuple(_gone_through(profiles, "check"))
     seed = int(np.random.default_rng(rng).integers(2**63))
     found: dict[int, Verdict] = {}
     for done, place in enumerate(_strongest_first(several)):
@@ -191,6 +202,18 @@ def _listed(axioms: Axiom | Sequence[Axiom]) -> list[Axiom]:
     return several
 
 
+def _gone_through(profiles: Iterable[Any], asker: str) -> Iterable[Any]:
+    """The profiles, of which there is at least one; a refusal where there is none."""
+    if not isinstance(profiles, Iterable):
+        raise TypeError(f"{asker}: needed several profiles, as in a list, got {type(profiles).__name__}")
+    there = False
+    for profile in profiles:
+        there = True
+        yield profile
+    if not there:
+        raise ValueError(f"{asker}: needed at least one profile, got none; a generator can be gone through only once")
+
+
 def _confirmed(bench: _Bench, verdict: Verdict) -> Verdict:
     """The verdict, where the rule, asked again, still says what violates the axiom."""
     found = verdict.violation
@@ -203,7 +226,9 @@ def _confirmed(bench: _Bench, verdict: Verdict) -> Verdict:
 
 
 def _span(name: str, sizes: Sizes, least: int) -> range:
-    if isinstance(sizes, tuple):
+    if isinstance(sizes, Sequence):
+        if isinstance(sizes, str) or len(sizes) != 2:
+            raise TypeError(f"{name}: needed a whole number, or a pair (from, to) of them, got {sizes!r}")
         low, high = sizes
         return range(whole(name, low, least), whole(name, high, low) + 1)
     return range(least, whole(name, sizes, least) + 1)
@@ -217,10 +242,11 @@ def counterexample(axiom: Callable[[Rule, Any], Violation | None], rule: Rule, p
     >>> found.profiles[0].ranks.tolist()
     [[0, 1, 2], [0, 1, 2], [2, 0, 1]]
     """
+    given = _gone_through(profiles, "counterexample")
     if isinstance(axiom, Axiom):
-        ask = Ask(rule, axiom.about)
-        return next((found for each in profiles if (found := axiom.examine(ask, each))), None)
-    return next((found for each in profiles if (found := axiom(rule, each))), None)
+        ask = Ask(runnable(rule, "counterexample"), axiom.about)
+        return next((found for each in given if (found := axiom.examine(ask, each))), None)
+    return next((found for each in given if (found := axiom(rule, each))), None)
 
 
 def _strongest_first(axioms: Sequence[Axiom]) -> list[int]:
@@ -313,7 +339,7 @@ def _scanned(bench: _Bench, axiom: Axiom, m: int, n: int, anonymous: bool) -> tu
         raise _Spent
     assert axiom.scan is not None
     try:
-        wrong = axiom.scan(bench.tables, m, n)
+        wrong = axiom.scan(bench.tables, m, n, only=bench.standing(axiom, m, n))
     except _tabulation.TooManyError:
         if _tabulation.size(m, n) > _FEW:
             raise _Spent from None

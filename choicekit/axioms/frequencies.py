@@ -14,8 +14,8 @@ from choicekit.axioms import _extensions, _symmetry, _tabulation, manipulations
 from choicekit.axioms._axiom import Axiom
 from choicekit.axioms._electorates import Ranks, cast_rows, every_ballot, made, replaced, said
 from choicekit.axioms._extensions import Extension, prefers
-from choicekit.axioms._readings import Ask, law_of, name_of, winners
-from choicekit.axioms.violation import Violation
+from choicekit.axioms._readings import Ask, law_of, name_of, runnable, winners
+from choicekit.axioms.violation import Violation, counted
 from choicekit.domains import impartial_anonymous_culture, impartial_culture
 from choicekit.domains._culture import whole
 from choicekit.kernels import relabellings
@@ -51,8 +51,8 @@ class Frequency:
     def __str__(self) -> str:
         how = "exact" if self.interval is None else f"{self.interval[0]:.3g} to {self.interval[1]:.3g} at 95 %"
         return (
-            f"{self.rule} violates {self.axiom} in {self.share:.3g} of {self.culture}'s profiles of {self.voters} "
-            f"voters on {self.alternatives} alternatives ({how})"
+            f"{self.rule} violates {self.axiom} in {self.share:.3g} of {self.culture}'s profiles of "
+            f"{counted(self.voters, 'voter')} on {self.alternatives} alternatives ({how})"
         )
 
 
@@ -106,6 +106,9 @@ def frequency(
     (0.069016, True)
     """
     n, m = whole("voters", voters), whole("alternatives", alternatives, 2)
+    runnable(rule, "frequency")
+    if not isinstance(axiom, Axiom):
+        raise TypeError(f"frequency: needed one axiom, as axioms.monotonicity, got {axiom!r}")
     if axiom.ballots != "strict" or axiom.kind == "existential":
         raise ValueError(f"frequency: needed an axiom that profiles of strict rankings violate, got {axiom!r}")
     wrong = _scanned(rule, axiom, m, n) if culture in (impartial_culture, impartial_anonymous_culture) else None

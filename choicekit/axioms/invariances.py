@@ -8,7 +8,8 @@ The changes of single voters come one voter at a time. Scores should differ by w
 1e-9 of the largest, or not at all: else a shift may turn a difference into a tie.
 
 The less may be compared between voters, the more changes mean nothing: ordinal ⇒ cardinal noncomparability ⇒ unit
-comparability ⇒ full comparability, and ordinal noncomparability ⇒ level comparability ⇒ full comparability.
+comparability ⇒ full comparability, and ordinal noncomparability ⇒ level comparability ⇒ full comparability. The finite
+families do not contain one another so, and ``implies`` names only those that do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from choicekit.profiles._columns import Floats
 
 @axiom(
     kind="neighbour", about=readings.ordering, ballots="utilities",
-    implies=("cardinal_noncomparability", "ordinal_level_comparability"),
 )  # fmt: skip
 def ordinal_noncomparability(ask: Ask, profile: Utilities) -> Clash | None:
     """An increasing map of one voter's utilities, each voter's own, leaves the ordering: only rankings count.
@@ -54,7 +54,7 @@ b, not a below b
 
 @axiom(
     kind="neighbour", about=readings.ordering, ballots="utilities",
-    implies=("cardinal_unit_comparability", "ratio_scale_noncomparability"),
+    implies=("ratio_scale_noncomparability",),
 )  # fmt: skip
 def cardinal_noncomparability(ask: Ask, profile: Utilities) -> Clash | None:
     """Multiplying one voter's utilities by a positive number, or adding one, each voter's own, leaves the ordering.
@@ -99,7 +99,7 @@ def ratio_scale_noncomparability(ask: Ask, profile: Utilities) -> Clash | None:
 
 
 @axiom(
-    kind="neighbour", about=readings.ordering, ballots="utilities", implies=("cardinal_full_comparability",)
+    kind="neighbour", about=readings.ordering, ballots="utilities"
 )  # fmt: skip
 def cardinal_unit_comparability(ask: Ask, profile: Utilities) -> Clash | None:
     """Adding a number to one voter's utilities, each voter's own, or multiplying all by one number leaves the ordering.
@@ -121,7 +121,7 @@ def cardinal_unit_comparability(ask: Ask, profile: Utilities) -> Clash | None:
 
 
 @axiom(
-    kind="neighbour", about=readings.ordering, ballots="utilities", implies=("cardinal_full_comparability",)
+    kind="neighbour", about=readings.ordering, ballots="utilities"
 )  # fmt: skip
 def ordinal_level_comparability(ask: Ask, profile: Utilities) -> Clash | None:
     """An increasing map of all voters' utilities, the same for all, leaves the ordering.

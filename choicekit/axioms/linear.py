@@ -63,7 +63,8 @@ def _direction(features: Floats, best_first: Sequence[int]) -> Floats | None:
 def pareto_of_rewards(ask: Ask, problem: RewardProblem) -> Clash | None:
     """Where all voters prefer a to b, a is strictly above b in the order of rewards.
 
-    Source: Ge et al. 2024 (arXiv:2405.14758), who show (Theorem 3.1) that rules that minimise a loss break it.
+    Source: Ge et al. 2024 (arXiv:2405.14758), who show (Theorem 3.1) that rules that minimise a convex loss over all
+    comparisons break it.
 
     >>> from choicekit import rules
     >>> problem = next(hard_reward_problems())
@@ -97,7 +98,8 @@ def pairwise_majority_consistency_of_rewards(ask: Ask, problem: RewardProblem) -
     A linear programme looks for the direction whose least step down that order, over the distance of the features, is
     largest, in coordinates where the features are spread evenly. One of at most 1e-9 does not count.
 
-    Source: Ge et al. 2024 (arXiv:2405.14758), Definition 2.2; minimising a loss breaks it (Theorem 3.1).
+    Source: Ge et al. 2024 (arXiv:2405.14758), Definition 2.2; minimising a convex loss over all comparisons breaks it
+    (Theorem 3.1), over those that a majority wins it does not (Theorem 3.6).
 
     >>> import choicekit as ck
     >>> from choicekit import rules

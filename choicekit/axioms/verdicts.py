@@ -67,7 +67,7 @@ class Scope:
         return ", and ".join(said)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Verdict:
     """What a check of one axiom found: "violated" with a witness, or "holds" or "not refuted", each with its scope.
 
@@ -98,6 +98,9 @@ class Verdict:
         raise TypeError(
             f"a verdict is more than true or false, as it has a scope; ask for verdict.status, which is {self.status!r}"
         )
+
+    def __repr__(self) -> str:
+        return f"<verdict {self.rule}, {self.axiom}: {self.summary}>"
 
     @property
     def summary(self) -> str:

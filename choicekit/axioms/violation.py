@@ -16,7 +16,7 @@ from choicekit.outcomes import Labels
 from choicekit.profiles import Approvals, Rankings, Utilities
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Violation:
     """Profiles on which a rule breaks an axiom.
 
@@ -44,7 +44,7 @@ class Violation:
     captions: tuple[str, ...]
     outcomes: tuple[Any, ...]
     reading: str
-    asked: Callable[[Any], Any] | None = field(default=None, repr=False)
+    asked: Callable[[Any], Any] | None = field(default=None)
 
     @property
     def voters(self) -> float:
@@ -67,6 +67,9 @@ class Violation:
         '2 voters on 2 alternatives'
         """
         return f"{counted(self.voters, 'voter')} on {counted(len(self.profiles[0].alternatives), 'alternative')}"
+
+    def __repr__(self) -> str:
+        return f"<violation by {self.size}: {self.rule} violates {self.axiom}: {self.reason}>"
 
     def __str__(self) -> str:
         about = _reading(self.reading)

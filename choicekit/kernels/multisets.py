@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from choicekit.kernels._jit import jit
 
+Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
@@ -53,6 +54,18 @@ def advance(counts: Bytes) -> bool:
     counts[kinds - 1] = 0
     counts[k + 1] = tail + 1
     return True
+
+
+@jit
+def onward(counts: Bytes, place: int, only: Bools) -> int:
+    """Turn the counts into those of the next multiset that ``only`` has; its place. −1: none was looked at yet."""
+    if place >= 0:
+        advance(counts)
+    place += 1
+    while not only[place]:
+        advance(counts)
+        place += 1
+    return place
 
 
 @jit
@@ -113,33 +126,33 @@ def moved(place: int, k: int, j: int, up: Ints, down: Ints) -> int:
 
 
 @jit
-def images(kinds: Ints, voters: int) -> Ints:
-    """For each multiset in order, the place of the one in which every ballot k has become ``kinds[k]``.
+def images(kinds: Ints, voters: int, only: Bools) -> Ints:
+    """For each multiset that ``only`` has, the place of the one in which every ballot k has become ``kinds[k]``.
 
     ``kinds`` is a permutation.
     """
     size = kinds.size
     table = binomials(voters, size)
     counts, turned = unrank(0, size, voters, table), np.zeros(size, np.uint8)
-    out = np.empty(table[voters, size], np.int64)
-    for place in range(out.size):
+    out, place = np.empty(only.sum(), np.int64), -1
+    for row in range(out.size):
+        place = onward(counts, place, only)
         for k in range(size):
             turned[kinds[k]] = counts[k]
-        out[place] = rank(turned, voters, table)
-        advance(counts)
+        out[row] = rank(turned, voters, table)
     return out
 
 
 @jit
-def grown(kinds: int, voters: int, times: int, plus: int) -> Ints:
-    """For each multiset in order, the place of the one with every count ``times`` over, and ``plus`` more of each."""
+def grown(kinds: int, voters: int, times: int, plus: int, only: Bools) -> Ints:
+    """For each multiset that ``only`` has, the place of the one with every count ``times`` over, and ``plus`` more."""
     more = times * voters + plus * kinds
     table = binomials(more, kinds)
     counts, larger = unrank(0, kinds, voters, table), np.zeros(kinds, np.uint8)
-    out = np.empty(table[voters, kinds], np.int64)
-    for place in range(out.size):
+    out, place = np.empty(only.sum(), np.int64), -1
+    for row in range(out.size):
+        place = onward(counts, place, only)
         for k in range(kinds):
             larger[k] = times * counts[k] + plus
-        out[place] = rank(larger, more, table)
-        advance(counts)
+        out[row] = rank(larger, more, table)
     return out

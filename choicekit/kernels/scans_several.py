@@ -2,7 +2,8 @@
 
 A profile is its n ballots in ascending order, each the number of one of K kinds; the profiles are in lexicographic
 order. A table holds their winners as bits, alternative a being bit a. What is wrong of two sets of winners is read in
-``wrong[ballot, one]``, whose bit number ``other`` says so.
+``wrong[ballot, one]``, whose bit number ``other`` says so. Only the profiles that ``only`` has are looked at; the
+answer has a row for each of them, in their order.
 """
 
 from __future__ import annotations
@@ -47,6 +48,18 @@ def follow(ballots: Ints, kinds: int) -> None:
 
 
 @jit
+def onward(ballots: Ints, kinds: int, at: int, only: Bools) -> int:
+    """Turn the ballots into those of the next profile that ``only`` has; its place. −1: none was looked at yet."""
+    if at >= 0:
+        follow(ballots, kinds)
+    at += 1
+    while not only[at]:
+        follow(ballots, kinds)
+        at += 1
+    return at
+
+
+@jit
 def insert(ballots: Ints, table: Ints, places: Ints) -> None:
     """``places[x]`` becomes the place of the profile of these ballots and one of kind x."""
     left, base, x = ballots.size, 0, 0
@@ -63,7 +76,7 @@ def insert(ballots: Ints, table: Ints, places: Ints) -> None:
 
 
 @jit
-def joining(masks: Masks, more: Masks, wrong: Ints, voters: int) -> Bools:
+def joining(masks: Masks, more: Masks, wrong: Ints, voters: int, only: Bools) -> Bools:
     """At which profiles some ballot, joining, makes winners that are wrong after those there were.
 
     ``more`` is the table of one voter more.
@@ -71,27 +84,28 @@ def joining(masks: Masks, more: Masks, wrong: Ints, voters: int) -> Bools:
     kinds = wrong.shape[0]
     table = steps(voters + 1, kinds)
     ballots, places = np.zeros(voters, np.int64), np.empty(kinds, np.int64)
-    found = np.zeros(masks.size, np.bool_)
-    for at in range(masks.size):
+    found, at = np.zeros(only.sum(), np.bool_), -1
+    for row in range(found.size):
+        at = onward(ballots, kinds, at, only)
         before = np.int64(masks[at])
         insert(ballots, table, places)
         for x in range(kinds):
             if wrong[x, more[places[x]]] >> before & 1:
-                found[at] = True
+                found[row] = True
                 break
-        follow(ballots, kinds)
     return found
 
 
 @jit
-def lying(masks: Masks, better: Ints, voters: int) -> Bools:
+def lying(masks: Masks, better: Ints, voters: int, only: Bools) -> Bools:
     """At which profiles somebody gains by another ballot; ``better[ballot, before]`` has the bits of better winners."""
     kinds = better.shape[0]
     table = steps(voters, kinds)
     ballots, others = np.zeros(voters, np.int64), np.zeros(voters - 1, np.int64)
     places = np.empty(kinds, np.int64)
-    found = np.zeros(masks.size, np.bool_)
-    for at in range(masks.size):
+    found, at = np.zeros(only.sum(), np.bool_), -1
+    for row in range(found.size):
+        at = onward(ballots, kinds, at, only)
         before = masks[at]
         others[:] = ballots[1:]
         for i in range(voters):
@@ -103,16 +117,15 @@ def lying(masks: Masks, better: Ints, voters: int) -> Bools:
             insert(others, table, places)
             for x in range(kinds):
                 if gains >> np.int64(masks[places[x]]) & 1:
-                    found[at] = True
+                    found[row] = True
                     break
-            if found[at]:
+            if found[row]:
                 break
-        follow(ballots, kinds)
     return found
 
 
 @jit
-def splitting(masks: Masks, parts: Masks, starts: Ints, kinds: int, voters: int) -> Bools:
+def splitting(masks: Masks, parts: Masks, starts: Ints, kinds: int, voters: int, only: Bools) -> Bools:
     """At which profiles two parts of the electorate have winners in common, and all together has not just these.
 
     ``parts[starts[k]:]`` is the table of k voters.
@@ -123,8 +136,9 @@ def splitting(masks: Masks, parts: Masks, starts: Ints, kinds: int, voters: int)
             table[left, x] += table[left - 1, x]
     ballots = np.zeros(voters, np.int64)
     kept, times, held = np.empty(voters, np.int64), np.empty(voters, np.int64), np.empty(voters, np.int64)
-    found = np.zeros(masks.size, np.bool_)
-    for at in range(masks.size):
+    found, at = np.zeros(only.sum(), np.bool_), -1
+    for row in range(found.size):
+        at = onward(ballots, kinds, at, only)
         several = 0
         for i in range(voters):
             if i == 0 or ballots[i] != ballots[i - 1]:
@@ -149,9 +163,8 @@ def splitting(masks: Masks, parts: Masks, starts: Ints, kinds: int, voters: int)
                 right += rest
             common = parts[starts[left] + one] & parts[starts[right] + other]
             if common and common != masks[at]:
-                found[at] = True
+                found[row] = True
                 break
-        follow(ballots, kinds)
     return found
 
 

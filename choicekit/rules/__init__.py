@@ -32,7 +32,7 @@ from choicekit.rules.cardinal import (
     relative_utilitarian,
     utilitarian,
 )
-from choicekit.rules.comparing import Contest, Verdict, compare
+from choicekit.rules.comparing import Answer, Contest, compare
 from choicekit.rules.condorcet import (
     black,
     condorcet_loser,
@@ -87,12 +87,12 @@ from choicekit.rules.tournaments import banks, bipartisan_set, essential_set, sc
 from choicekit.rules.transfers import single_transferable_vote
 
 __all__ = [
+    "Answer",
     "Contest",
     "FeasibleRankings",
     "Robustness",
     "Rule",
     "Unrepresented",
-    "Verdict",
     "approval",
     "approval_chamberlin_courant",
     "approval_committee",

@@ -15,13 +15,13 @@ from choicekit.rules.robustness import Robustness, bootstrap, checked, proved, t
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Answer:
     """What one rule says: its winners and how firm they are, or why it does not speak.
 
     ``probabilities`` are those of the winners, for a lottery. ``refusal`` is the message with which the rule turned
     the profile down; there is no outcome then.
 
-    >>> Verdict("plurality", winners=("a",)).refusal is None
+    >>> Answer("plurality", winners=("a",)).refusal is None
     True
     """
 
@@ -35,26 +35,26 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """The verdicts of several rules on one profile; made by :func:`compare`, printed as a table.
+    """The answers of several rules on one profile; made by :func:`compare`, printed as a table.
 
-    >>> Contest(("a", "b"), (Verdict("one", ("a",)), Verdict("other", ("a", "b")))).agreement.tolist()
+    >>> Contest(("a", "b"), (Answer("one", ("a",)), Answer("other", ("a", "b")))).agreement.tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
 
     alternatives: Labels
-    verdicts: tuple[Verdict, ...]
+    answers: tuple[Answer, ...]
 
     @property
     def groups(self) -> dict[Labels, tuple[str, ...]]:
         """The rules that name the same set of winners, by that set; the largest group first.
 
-        >>> Contest(("a", "b"), (Verdict("one", ("a",)), Verdict("other", ("b",)), Verdict("third", ("b",)))).groups
+        >>> Contest(("a", "b"), (Answer("one", ("a",)), Answer("other", ("b",)), Answer("third", ("b",)))).groups
         {('b',): ('other', 'third'), ('a',): ('one',)}
         """
         found: dict[Labels, list[str]] = {}
-        for verdict in self.verdicts:
-            if verdict.refusal is None:
-                found.setdefault(verdict.winners, []).append(verdict.rule)
+        for answer in self.answers:
+            if answer.refusal is None:
+                found.setdefault(answer.winners, []).append(answer.rule)
         ordered = sorted(found.items(), key=lambda group: -len(group[1]))
         return {winners: tuple(names) for winners, names in ordered}
 
@@ -64,12 +64,12 @@ class Contest:
 
         1 for the same set, 0 for sets with none in common, NaN for a rule that turned the profile down.
 
-        >>> Contest(("a", "b"), (Verdict("one", ("a",)), Verdict("other", ("b",)))).agreement.tolist()
+        >>> Contest(("a", "b"), (Answer("one", ("a",)), Answer("other", ("b",)))).agreement.tolist()
         [[1.0, 0.0], [0.0, 1.0]]
         """
-        out = np.full((len(self.verdicts), len(self.verdicts)), np.nan)
-        for i, one in enumerate(self.verdicts):
-            for j, other in enumerate(self.verdicts):
+        out = np.full((len(self.answers), len(self.answers)), np.nan)
+        for i, one in enumerate(self.answers):
+            for j, other in enumerate(self.answers):
                 mine, theirs = set(one.winners), set(other.winners)
                 if mine | theirs and one.refusal is None and other.refusal is None:
                     out[i, j] = len(mine & theirs) / len(mine | theirs)
@@ -80,35 +80,35 @@ class Contest:
 
         ``robustness`` is in words, ``kind``, ``voters``, ``at_most``, ``share`` and ``interval`` are its parts.
 
-        >>> Contest(("a",), (Verdict("one", ("a",)),)).rows()[0]["winners"]
+        >>> Contest(("a",), (Answer("one", ("a",)),)).rows()[0]["winners"]
         ['a']
         """
         found = []
-        for verdict in self.verdicts:
-            firm = verdict.robustness
+        for answer in self.answers:
+            firm = answer.robustness
             found.append(
                 {
-                    "rule": verdict.rule,
-                    "winners": list(verdict.winners),
-                    "probabilities": None if verdict.probabilities is None else list(verdict.probabilities),
+                    "rule": answer.rule,
+                    "winners": list(answer.winners),
+                    "probabilities": None if answer.probabilities is None else list(answer.probabilities),
                     "robustness": None if firm is None else str(firm),
                     "kind": None if firm is None else firm.kind,
                     "voters": None if firm is None else firm.voters,
                     "at_most": None if firm is None else firm.at_most,
                     "share": None if firm is None else firm.share,
                     "interval": None if firm is None or firm.interval is None else list(firm.interval),
-                    "refusal": verdict.refusal,
+                    "refusal": answer.refusal,
                 }
             )
         return found
 
     def __str__(self) -> str:
         table = [("rule", "winners", "voters to change it")]
-        for verdict in self.verdicts:
-            said = _named(verdict) if verdict.refusal is None else f"refused: {_cut(verdict.refusal, 80)}"
-            table.append((verdict.rule, said, "" if verdict.robustness is None else str(verdict.robustness)))
+        for answer in self.answers:
+            said = _named(answer) if answer.refusal is None else f"refused: {_cut(answer.refusal, 80)}"
+            table.append((answer.rule, said, "" if answer.robustness is None else str(answer.robustness)))
         first = max(len(row[0]) for row in table)
-        refused = [verdict.refusal is not None for verdict in self.verdicts]
+        refused = [answer.refusal is not None for answer in self.answers]
         second = max(len(row[1]) for row, no in zip(table, [False, *refused], strict=True) if not no)
         lines = [f"{name:<{first}}  {winners:<{second}}  {firm}".rstrip() for name, winners, firm in table]
         lines.insert(1, "-" * max(len(line) for line, no in zip(lines, [False, *refused], strict=True) if not no))
@@ -154,26 +154,26 @@ def compare(
     M: plurality
     """
     checked(replicates, level)
-    verdicts: list[Verdict] = []
+    answers: list[Answer] = []
     left: list[tuple[int, Callable[..., Any]]] = []
     for name, rule in _named_rules(rules):
         try:
             outcome = rule(profile)
             found = winners_of(outcome)
         except (TypeError, ValueError, NotConverged) as refusal:
-            verdicts.append(Verdict(name, refusal=str(refusal)))
+            answers.append(Answer(name, refusal=str(refusal)))
             continue
         known = proved(profile, rule, found)
         if known is None:
-            left.append((len(verdicts), rule))
-        verdicts.append(Verdict(name, found, _chances(outcome), known, outcome))
+            left.append((len(answers), rule))
+        answers.append(Answer(name, found, _chances(outcome), known, outcome))
     shares = bootstrap(
-        profile, [(rule, verdicts[at].winners) for at, rule in left], replicates, np.random.default_rng(rng), level
+        profile, [(rule, answers[at].winners) for at, rule in left], replicates, np.random.default_rng(rng), level
     )
     for (at, _), share in zip(left, shares, strict=True):
-        old = verdicts[at]
-        verdicts[at] = Verdict(old.rule, old.winners, old.probabilities, share, old.outcome)
-    return Contest(profile.alternatives, tuple(verdicts))
+        old = answers[at]
+        answers[at] = Answer(old.rule, old.winners, old.probabilities, share, old.outcome)
+    return Contest(profile.alternatives, tuple(answers))
 
 
 def _named_rules(
@@ -223,10 +223,10 @@ def _chances(outcome: Any) -> tuple[float, ...] | None:
     return tuple(chance[label] for label in outcome.winners)
 
 
-def _named(verdict: Verdict) -> str:
-    if verdict.probabilities is None or len(verdict.winners) == 1:
-        return _listed(verdict.winners)
-    pairs = [f"{label} {chance:.3g}" for label, chance in zip(verdict.winners, verdict.probabilities, strict=True)]
+def _named(answer: Answer) -> str:
+    if answer.probabilities is None or len(answer.winners) == 1:
+        return _listed(answer.winners)
+    pairs = [f"{label} {chance:.3g}" for label, chance in zip(answer.winners, answer.probabilities, strict=True)]
     return _listed(tuple(pairs))
 
 

@@ -1,4 +1,4 @@
-"""Which situations clash: a smallest-possible-by-deletion set of axiom instances that no rule meets together."""
+"""Which situations clash: a smallest-possible-by-deletion set of axiom instances that cannot hold together."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from choicekit.sat.formulas import Axiom, Formula, Instance, encode
 
 @dataclass(frozen=True)
 class Explanation:
-    """Instances of axioms that no rule meets together, though it could if any one of them were left out.
+    """Instances of axioms that cannot hold together, though they can if any one of them is left out.
 
-    ``profiles`` are the numbers of the profiles they speak of: the instances that speak of all but one of these are
-    met together by some rule. Those that speak of no profile in particular come last. ``str()`` tells it in sentences.
+    That a rule has a winner, or only one, or an order, is told as an instance too where the clash needs it; what the
+    others allow without it need not be a rule. ``profiles`` are the numbers of the profiles the instances speak of:
+    leave one out, with all that speaks of it, and the rest can hold together. Instances that speak of no profile in
+    particular come last. ``str()`` tells it in sentences.
 
     >>> from choicekit import sat
     >>> print(sat.explain(sat.Choices(voters=1, alternatives="ab"), [sat.unanimity, sat.non_dictatorship]))
-    No rule meets these 3 together, though it could any 2 of them:
+    These 3 cannot hold together, though any 2 of them can:
     - At (ab) all put a first, so a wins.
     - At (ba) all put b first, so b wins.
     - Voter 1 does not get their way at every profile.
@@ -34,7 +36,8 @@ class Explanation:
 
     def __str__(self) -> str:
         count = len(self.instances)
-        head = f"No rule meets these {count} together, though it could any {count - 1} of them:"
+        together = f"These {count} cannot hold together, though any {count - 1} of them can:"
+        head = together if count > 1 else "No rule meets this:"
         return "\n".join([head, *(f"- {instance.sentence}" for instance in self.instances)])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from choicekit.axioms import Violation
+from choicekit.axioms._readings import runnable
 from choicekit.axioms._simpler import Check, polished, remembering
 from choicekit.testing._hypothesis import hypothesis
 from choicekit.testing._sizes import bounds
@@ -34,7 +35,7 @@ def assert_axiom(axiom: Check, rule: Callable[[Any], Any], profile: Any) -> None
         ...
     AssertionError: borda violates majority: ...
     """
-    violation = axiom(rule, profile)
+    violation = axiom(runnable(rule, "assert_axiom"), profile)
     if violation is not None:
         raise AssertionError(str(violation))
 
@@ -66,7 +67,7 @@ def find_violation(
     settings = library.settings(
         max_examples=most, database=None, derandomize=False, deadline=None, phases=[library.Phase.generate]
     )
-    look = remembering(axiom, rule)
+    look = remembering(axiom, runnable(rule, "find_violation"))
     chance = random.Random(int(np.random.default_rng(rng).integers(2**63)))
     try:
         found = library.find(profiles, lambda profile: look(profile) is not None, settings=settings, random=chance)
