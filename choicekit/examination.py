@@ -181,8 +181,7 @@ def _try(rule: Callable[[Any], Any]) -> None:
 def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str = "") -> None:
     """Print verdicts as a table, and their counterexamples as ballots where asked to.
 
-    What the verdicts say of where they looked is printed once, below the table, where several say the same or it is
-    long.
+    What the verdicts say in the same words of where they looked is printed once, below the table.
 
     >>> from choicekit import axioms, rules
     >>> show_verdicts(axioms.check(rules.borda, [axioms.majority], voters=3, alternatives=3), True)
@@ -195,16 +194,16 @@ def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str =
     console = Console()
     table = Table(box=None, pad_edge=False, show_edge=False)
     for heading in ("axiom", "verdict", "where"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "where")
+        table.add_column(heading, overflow="fold")
     colours = {"violated": "red", "holds": "green", "not refuted": "yellow"}
     scopes = [_where(verdict) for verdict in verdicts]
-    room = max(1, console.width - max(len(verdict.axiom) for verdict in verdicts) - len("  not refuted  "))
-    often = [text for text, times in collections.Counter(scopes).items() if times > 1 or len(text) > 3 * room]
+    often = [text for text, times in collections.Counter(scopes).items() if times > 1]
     below = {text: f"({number + 1})" for number, text in enumerate(often)}
     for verdict, where in zip(verdicts, scopes, strict=True):
         if verdict.violation:
             where = f"{verdict.violation.size}{' ' if where in below else ', '}{below.get(where, where)}"
-        table.add_row(verdict.axiom, f"[{colours[verdict.status]}]{verdict.status}[/]", below.get(where, where))
+        name = _folded(verdict.axiom, console.width - len("  not refuted  3 voters on 3 alternatives (1)"))
+        table.add_row(name, f"[{colours[verdict.status]}]{verdict.status}[/]", below.get(where, where))
     console.print(f"[bold]{verdicts[0].rule}[/]{f' with {options}' if options else ''}", highlight=False)
     console.print(table)
     for text, mark in below.items():
@@ -212,6 +211,12 @@ def show_verdicts(verdicts: Sequence[axioms.Verdict], show: bool, options: str =
     for verdict in verdicts:
         if show and verdict.violation:
             console.print(f"\n{verdict.violation}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _folded(name: str, room: int) -> str:
+    """A name in two lines where it has no room in one, the first of them ending in an underscore."""
+    cut = name.rfind("_", 0, max(room, 0)) + 1
+    return f"{name[:cut]}\n{name[cut:]}" if cut and len(name) > room else name
 
 
 def _where(verdict: axioms.Verdict) -> str:

@@ -40,7 +40,6 @@ WITH_OPTIONS: dict[str, Callable[..., Any]] = {
 }
 # Answers that are no winners of an election, or that chance or a price list makes.
 LEFT_OUT = {
-    "condorcet_loser": "names a loser",
     "weak_condorcet_winners": "may name nobody",
     "sampled_serial_dictatorship": "is random_serial_dictatorship by draws",
     "equal_shares_budget": "needs prices",
@@ -71,6 +70,7 @@ FURTHER = {
     "copeland": {"stability_for_winners": (5, 4)},
     "proportional_approval": {"committee_monotonicity": (3, 4)},
     "equal_shares": {"pareto_of_committees": (4, 3), "committee_monotonicity": (4, 3)},
+    "ranked_pairs": {"stability_for_winners": (4, 7), "immunity_to_spoilers": (4, 7)},
     "minimax": {"reinforcement_of_orderings": (3, 5)},
 }
 
@@ -86,7 +86,7 @@ REPRESENTED = (
     "justified_representation", "proportional_justified_representation", "extended_justified_representation",
     "core_stability", "priceability", "laminar_proportionality",
 )  # fmt: skip
-_MANY, _OTHERS = "cdefghijklmn", "0123456789ABCDE"
+_MANY = "cdefghijklmn"
 #: Committees on which known rules go wrong that do well on small ones. The second is Peters and Skowron's (2020), the
 #: fourth that of Brill, Freeman, Janson and Lackner (2024).
 PROBLEMS = (
@@ -95,7 +95,6 @@ PROBLEMS = (
     problem({"abcd": 1, "abce": 1, "abcf": 1, "ghi": 1, "jkl": 1, "mno": 1}, 12),
     problem({"ac": 2, "bc": 2, "ad": 2, "bd": 1, "d": 1}, 2),
     problem({"abc": 2, "abd": 2, _MANY: 6, _MANY[1:]: 5, _MANY[2:]: 9}, 12),
-    problem({"rstyz": 1, "rx": 1, "sx": 1, "tx": 1, "yw": 1, "zw": 1, _OTHERS: 13}, 19),
 )  # fmt: skip
 #: A rule that has no compiled kernel is run on at most so many profiles of an axiom.
 CALLS = 20_000

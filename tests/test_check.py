@@ -394,6 +394,12 @@ def test_what_a_rule_raises_on_an_unusual_profile_is_not_the_profiles_fault() ->
         somebody(breaks, ck.Approvals([[1, 0]]))
 
 
+@pytest.mark.parametrize("scores", [[np.nan, 1.0], [np.nan, np.nan], [1.0], [3.0, 2.0, 1.0]])
+def test_scores_that_order_nothing_are_no_order(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"the rule gave the scores .*; needed a number for each of 0, 1"):
+        axioms.check(lambda profile: ck.Scores(profile.alternatives, np.array(scores)), axioms.weak_pareto)
+
+
 def test_no_profiles_are_no_evidence() -> None:
     used = domains.every(voters=1, alternatives=2)
     assert axioms.check(tops, axioms.majority, profiles=used).status == "holds"
@@ -452,6 +458,19 @@ def test_implications_of_the_catalogue_hold_of_drawn_rules(seed: int) -> None:
     for axiom in stronger:
         for name in axiom.implies:
             assert holds[name] or not holds[axiom.name], (axiom.name, name)
+
+
+def test_an_axiom_that_says_something_else_is_refused() -> None:
+    @axioms.axiom(kind="intra", about=axioms.readings.winners)
+    def truthful(ask: Any, profile: Any) -> Any:
+        return len(ask(profile)) > 0
+
+    with pytest.raises(TypeError, match="truthful: an axiom answers with a Clash, or None where all is well; got True"):
+        truthful(tops, ck.Rankings([[0, 1]]))
+    with pytest.raises(ValueError, match="axiom: kind is one of intra, neighbour, global, existential, got 'local'"):
+        axioms.axiom(kind="local", about=axioms.readings.winners)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="axiom: ballots is one of strict, weak"):
+        axioms.axiom(kind="intra", about=axioms.readings.winners, ballots="strickt")  # type: ignore[arg-type]
 
 
 def test_an_axiom_of_ones_own_is_checked_as_any() -> None:

@@ -213,6 +213,12 @@ def test_in_a_list_verdicts_and_violations_take_a_line_each() -> None:
     )
 
 
+def test_on_utilities_a_violation_is_the_smallest_of_a_grid() -> None:
+    found = axioms.check(rules.utilitarian, axioms.hammond_equity, voters=2, alternatives=2)
+    assert found.minimal == "proved"
+    assert found.summary.endswith("the smallest of all profiles of up to 2 voters with utilities 1, 2 or 3")
+
+
 def test_scopes_in_words() -> None:
     assert str(Scope("strict")) == "no profile"
     scope = Scope("strict", sizes=((2, 3), (3, 3), (4, 1)), profiles=5, given=1)

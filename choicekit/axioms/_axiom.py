@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,8 @@ class Axiom:
             raise TypeError(f"{self.name}: needed {wanted.__name__} for a profile, got {got}") from error
         if clash is None:
             return None
+        if not isinstance(clash, Clash):
+            raise TypeError(f"{self.name}: an axiom answers with a Clash, or None where all is well; got {clash!r}")
         return Violation(
             axiom=self.name,
             rule=name_of(ask.rule),
@@ -172,4 +174,7 @@ def axiom(
       1: a > b
       2: b > a
     """
+    for name, given, known in (("kind", kind, get_args(Kind)), ("ballots", ballots, get_args(Ballots))):
+        if given not in known:
+            raise ValueError(f"axiom: {name} is one of {', '.join(known)}, got {given!r}")
     return lambda function: Axiom(function, kind, about, ballots, implies, neutral, anonymous, scan)

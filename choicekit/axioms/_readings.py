@@ -188,6 +188,9 @@ def read_ordering(outcome: Any, profile: Any) -> Levels:
 def levels(alternatives: Labels, scores: Any) -> Levels:
     """Alternatives by score, highest first, those within the tolerance of ties together."""
     values = np.asarray(scores, np.float64)
+    if values.shape != (len(alternatives),) or np.isnan(values).any():
+        given = short(tuple(values.ravel().tolist()), 5)
+        raise ValueError(f"the rule gave the scores {given}; needed a number for each of {short(alternatives, 5)}")
     finite = np.abs(values[np.isfinite(values)])
     slack = TIE_TOLERANCE * (float(finite.max()) if finite.size else 0.0)
     found: list[list[Label]] = []

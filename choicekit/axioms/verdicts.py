@@ -110,8 +110,9 @@ class Verdict:
         'not refuted in no profile'
         """
         if self.violation is not None:
+            grid = " with utilities 1, 2 or 3" if self.scope.ballots.startswith("utilities") else ""
             smallest = {
-                "proved": f", the smallest of all profiles of up to {counted(self.scope.most[1], 'voter')}",
+                "proved": f", the smallest of all profiles of up to {counted(self.scope.most[1], 'voter')}{grid}",
                 "locally": "; a smaller violation was looked for near it alone",
             }
             return f"violated by {self.violation.size}{smallest.get(self.minimal or '', '')}"
