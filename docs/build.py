@@ -53,6 +53,7 @@ def entry(title: str, value: Any, level: int) -> Iterator[str]:
         call = ""
     if call:
         plain = call.replace("choicekit.profiles._columns.", "").replace("'", "")
+        plain = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", plain)  # not where it lies today
         yield f"```text\n{title}{plain}\n```\n"
     doc = inspect.getdoc(value.__func__ if isinstance(value, classmethod) else value) or ""
     yield f"{examples(doc)}\n"
