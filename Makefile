@@ -17,7 +17,7 @@ demo: $(VENV)/.demo  ## audit a simulated population whose true gaps are known (
 	@$(BIN)/choicekit demo
 
 test: $(VENV)/.test  ## run the whole test suite, doctests and pages included
-	@$(BIN)/python -m pytest -m "not slow" --ignore-glob='*/test_peers_*.py'
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow" --ignore-glob='*/test_peers_*.py'
 
 test-slow: $(VENV)/.test  ## run the checks that take minutes
 	@$(BIN)/python -m pytest -m slow

@@ -41,7 +41,7 @@ def command(progress: Progress) -> Any:
         type=click.IntRange(1),
         default=200_000,
         show_default=True,
-        help="Run the rule on at most so many profiles.",
+        help="Search through all profiles until the rule was run about so often.",
     )
     @click.option(
         "--draws",

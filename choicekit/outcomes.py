@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from choicekit.profiles._columns import Label, short
 
@@ -61,16 +61,27 @@ def winners(alternatives: Sequence[Label], scores: Floats) -> tuple[Label, ...]:
     return tuple(alternatives[a] for a in best_ones.tolist())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Scores:
     """One number an alternative, higher is better; ``winners`` are the labels with the highest.
 
-    >>> Scores(("x", "y"), np.array([1.0, 3.0])).winners
+    Raises ``ValueError`` where there is not one number for each alternative.
+
+    >>> Scores(("x", "y"), [1.0, 3.0]).winners
     ('y',)
     """
 
     alternatives: tuple[Label, ...]
     scores: Floats
+
+    def __init__(self, alternatives: Sequence[Label], scores: ArrayLike) -> None:
+        labels, numbers = tuple(alternatives), np.asarray(scores, np.float64)
+        if numbers.shape != (len(labels),):
+            raise ValueError(
+                f"scores: needed one number for each of {len(labels)} alternatives, got shape {numbers.shape}"
+            )
+        object.__setattr__(self, "alternatives", labels)
+        object.__setattr__(self, "scores", numbers)
 
     @property
     def winners(self) -> tuple[Label, ...]:

@@ -111,6 +111,9 @@ def _orbits(ballots: Ints, voters: int, labels: tuple[Label, ...], anonymous: bo
 
 def _tuples(least: list[int], ballots: int, voters: int, anonymous: bool) -> Iterator[tuple[int, ...]]:
     """The ballots of the voters, that of the first among ``least``; in ascending order where they are anonymous."""
+    if anonymous and len(least) == ballots:  # every ballot may come first
+        yield from itertools.combinations_with_replacement(range(ballots), voters)
+        return
     for first in least:
         rest: Iterable[tuple[int, ...]] = (
             itertools.combinations_with_replacement(range(first, ballots), voters - 1)
