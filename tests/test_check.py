@@ -394,9 +394,14 @@ def test_what_a_rule_raises_on_an_unusual_profile_is_not_the_profiles_fault() ->
         somebody(breaks, ck.Approvals([[1, 0]]))
 
 
-@pytest.mark.parametrize("scores", [[np.nan, 1.0], [np.nan, np.nan], [1.0], [3.0, 2.0, 1.0]])
-def test_scores_that_order_nothing_are_no_order(scores: list[float]) -> None:
-    says = r"the rule gave the scores .*; needed a number for each of 0, 1|scores: needed one number for each of 2"
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [([np.nan, 1.0], r"the rule gave the scores nan, 1\.0; needed a number for each of 0, 1"),
+     ([np.nan, np.nan], r"the rule gave the scores nan, nan; needed a number for each of 0, 1"),
+     ([1.0], r"scores: needed one number for each of 2 alternatives, got shape \(1,\)"),
+     ([3.0, 2.0, 1.0], r"scores: needed one number for each of 2 alternatives, got shape \(3,\)")],
+)  # fmt: skip
+def test_scores_that_order_nothing_are_no_order(scores: list[float], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         axioms.check(lambda profile: ck.Scores(profile.alternatives, np.array(scores)), axioms.weak_pareto)
 

@@ -18,7 +18,7 @@ import choicekit
 ROOT = Path(choicekit.__file__).parent
 # A room may import rooms on lower floors, and itself. (`audit` is taken apart into the rooms it stands on.)
 FLOORS = {
-    "kernels": 0, "solvers": 0, "frames": 0, "graphs": 0, "shards": 0,
+    "kernels": 0, "solvers": 0, "frames": 0, "graphs": 0, "shards": 0, "naming": 0,
     "arrow": 1,
     "profiles": 2,
     "outcomes": 3,

@@ -284,7 +284,8 @@ def test_registered_types_are_drawn(kind: type) -> None:
 def test_rankings_of_every_kind_are_registered() -> None:
     testing.register()
     for wanted in (lambda ranks: ranks.min() < 0, lambda ranks: len(ranks[0]) > 1 and ranks.max() == 0):
-        find(st.from_type(ck.Rankings), lambda votes, wanted=wanted: bool(wanted(votes.ranks)))
+        found = find(st.from_type(ck.Rankings), lambda votes, wanted=wanted: bool(wanted(votes.ranks)))
+        assert wanted(found.ranks)
 
 
 def test_importing_opens_no_hypothesis() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from choicekit.axioms._problems import CommitteeProblem, RewardProblem
 from choicekit.axioms._readings import Ask, Reading, name_of, runnable
 from choicekit.axioms.violation import Violation
+from choicekit.naming import importable_name, pass_for
 from choicekit.outcomes import Labels
 from choicekit.profiles import Approvals, Rankings, Utilities
 
@@ -77,10 +76,7 @@ class Axiom:
     scan: Scan | None = None
 
     def __post_init__(self) -> None:
-        for key in functools.WRAPPER_ASSIGNMENTS:
-            if hasattr(self.function, key):
-                object.__setattr__(self, key, getattr(self.function, key))
-        object.__setattr__(self, "__wrapped__", self.function)
+        pass_for(self, self.function)
 
     @property
     def name(self) -> str:
@@ -97,10 +93,7 @@ class Axiom:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """By its name where it can be imported, as functions are pickled; by its parts otherwise."""
-        module, name = getattr(self, "__module__", ""), getattr(self, "__qualname__", "")
-        if module != "__main__" and getattr(sys.modules.get(module), name, None) is self:
-            return name
-        return super().__reduce_ex__(protocol)
+        return importable_name(self) or super().__reduce_ex__(protocol)
 
     def __call__(self, rule: Callable[[Any], Any], profile: Any) -> Violation | None:
         """The violation that the profile and its whole neighbourhood hold, or ``None`` where they hold none.

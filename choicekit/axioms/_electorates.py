@@ -171,9 +171,13 @@ def exchanged(profile: Rankings, i: int, j: int) -> Rankings:
     return made(profile._ranks[rows], profile.weights[rows], profile.alternatives)
 
 
-def cast_rows(profile: Rankings) -> list[int]:
-    """Every row that somebody cast."""
-    return [int(row) for row in np.flatnonzero(profile.weights > 0)]
+def lies(profile: Rankings, rows: Sequence[int]) -> Iterator[tuple[int, Ranks, Ranks, Rankings]]:
+    """Each other strict ballot that one voter of these rows may cast: the row, the true ballot, the other, what comes."""
+    for row in rows:
+        truth = tuple(profile.ranks[row].tolist())
+        for ballot in every_ballot(len(truth)):
+            if ballot != truth:
+                yield row, truth, ballot, replaced(profile, row, ballot)
 
 
 def listed(labels: Sequence[Label]) -> str:

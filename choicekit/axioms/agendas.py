@@ -13,7 +13,7 @@ import numpy as np
 from choicekit.axioms import _readings as readings
 from choicekit.axioms import _scans_several as scans
 from choicekit.axioms._axiom import Clash, axiom
-from choicekit.axioms._electorates import affordable, cast_rows, listed, order, restricted, strict
+from choicekit.axioms._electorates import affordable, listed, order, restricted, strict, voting
 from choicekit.axioms._readings import Ask
 from choicekit.outcomes import TIE_TOLERANCE, Labels
 from choicekit.profiles import Rankings
@@ -63,7 +63,7 @@ def independence_of_clones(ask: Ask, profile: Rankings) -> Clash | None:
 
 def _clones(profile: Rankings) -> list[tuple[int, ...]]:
     """The sets of clones, the smaller first, each in the order of the alternatives."""
-    orders = [order(profile.ranks[row].tolist()) for row in cast_rows(profile)]
+    orders = [order(profile.ranks[row].tolist()) for row in voting(profile, True)]
     size, first = len(orders[0]), orders[0]
     runs = [frozenset(first[i:j]) for i in range(size) for j in range(i + 2, size + 1) if j - i < size]
     found = [run for run in runs if all(_together(run, each) for each in orders)]
@@ -86,7 +86,7 @@ def independence_of_pareto_dominated_alternatives(ask: Ask, profile: Rankings) -
     b, which everybody puts below a, withdraws, and a and c win instead of a
     """
     profile = strict(profile, "independence_of_pareto_dominated_alternatives")
-    labels, ranks = profile.alternatives, profile.ranks[cast_rows(profile)]
+    labels, ranks = profile.alternatives, profile.ranks[voting(profile, True)]
     dominated = np.all(ranks[:, :, None] < ranks[:, None, :], axis=0)  # [b, a]: everybody puts b above a
     for a in range(len(labels)):
         if dominated[:, a].any():

@@ -10,7 +10,7 @@ import numpy as np
 from choicekit.axioms import _readings as readings
 from choicekit.axioms import _scans_several as scans
 from choicekit.axioms._axiom import Clash, axiom
-from choicekit.axioms._electorates import affordable, cast_rows, listed, made, one_voter, strict
+from choicekit.axioms._electorates import affordable, listed, made, one_voter, strict, voting
 from choicekit.axioms._readings import Ask
 from choicekit.profiles import Rankings
 
@@ -31,7 +31,7 @@ def reinforcement(ask: Ask, profile: Rankings) -> Clash | None:
     both parts of the electorate choose a, and all together a and b
     """
     profile = strict(profile, "reinforcement")
-    rows = cast_rows(profile)
+    rows = voting(profile, True)
     alike = [round(float(profile.weights[row]) / one_voter(float(profile.weights[row]))) for row in rows]
     ways = (math.prod(number + 1 for number in alike) - 1) // 2
     affordable(ways, "reinforcement", "ways of splitting the electorate")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from choicekit.axioms import _extensions, _symmetry, _tabulation, manipulations
 from choicekit.axioms._axiom import Axiom
-from choicekit.axioms._electorates import Ranks, cast_rows, every_ballot, made, replaced, said
+from choicekit.axioms._electorates import Ranks, lies, made, replaced, said, voting
 from choicekit.axioms._extensions import Extension, prefers
 from choicekit.axioms._readings import Ask, law_of, name_of, runnable, winners
 from choicekit.axioms.violation import Violation, counted
@@ -224,12 +224,10 @@ def _lies(extension: Extension, ask: Ask, profile: Rankings) -> Iterator[tuple[f
     """Each lie that is a gain, and by how many places the mean of the winners rises."""
     labels = profile.alternatives
     before = ask(profile)
-    for row in cast_rows(profile):
-        truth = tuple(profile.ranks[row].tolist())
-        for ballot in every_ballot(len(labels)):
-            after = ask(replaced(profile, row, ballot))
-            if prefers(extension, labels, truth, after, before):
-                yield _mean_place(labels, truth, before) - _mean_place(labels, truth, after), _Lie(row, ballot)
+    for row, truth, ballot, lied in lies(profile, voting(profile, ask.voters_named)):
+        after = ask(lied)
+        if prefers(extension, labels, truth, after, before):
+            yield _mean_place(labels, truth, before) - _mean_place(labels, truth, after), _Lie(row, ballot)
 
 
 def _mean_place(labels: Labels, truth: Ranks, chosen: Labels) -> float:

@@ -7,7 +7,7 @@ definition leaves several lotteries is judged by the one it answers with.
 from __future__ import annotations
 
 from choicekit.axioms._axiom import Clash, axiom
-from choicekit.axioms._electorates import every_ballot, joined, lifted, replaced, said, strict, voting
+from choicekit.axioms._electorates import every_ballot, joined, lies, lifted, replaced, said, strict, voting
 from choicekit.axioms._lotteries import TOLERANCE, best, dominates, duel, gains
 from choicekit.axioms._readings import Ask, lottery
 from choicekit.profiles import Rankings
@@ -35,18 +35,13 @@ def sd_strategyproofness_strong(ask: Ask, profile: Rankings) -> Clash | None:
     """
     profile = strict(profile, "sd_strategyproofness_strong")
     truth = ask(profile)
-    for row in voting(profile, ask.voters_named):
-        ballot = tuple(profile.ranks[row].tolist())
-        for other in every_ballot(len(ballot)):
-            if other == ballot:
-                continue
-            changed = replaced(profile, row, other)
-            lie = ask(changed)
-            k, gain = _largest(gains(ballot, lie, truth))
-            if gain > TOLERANCE:
-                reason = f"{_set(profile, ballot, k)} by {gain:.6g} likelier if it casts {said(profile, other)}"
-                reason = f"a voter of {said(profile, ballot)} gets {reason}"
-                return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
+    for _, ballot, other, changed in lies(profile, voting(profile, ask.voters_named)):
+        lie = ask(changed)
+        k, gain = _largest(gains(ballot, lie, truth))
+        if gain > TOLERANCE:
+            reason = f"{_set(profile, ballot, k)} by {gain:.6g} likelier if it casts {said(profile, other)}"
+            reason = f"a voter of {said(profile, ballot)} gets {reason}"
+            return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
     return None
 
 
@@ -66,16 +61,11 @@ def sd_strategyproofness_weak(ask: Ask, profile: Rankings) -> Clash | None:
     """
     profile = strict(profile, "sd_strategyproofness_weak")
     truth = ask(profile)
-    for row in voting(profile, ask.voters_named):
-        ballot = tuple(profile.ranks[row].tolist())
-        for other in every_ballot(len(ballot)):
-            if other == ballot:
-                continue
-            changed = replaced(profile, row, other)
-            if dominates(ballot, ask(changed), truth):
-                reason = f"a voter of {said(profile, ballot)} gets a lottery that is better for all its utilities"
-                reason = f"{reason} if it casts {said(profile, other)}"
-                return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
+    for _, ballot, other, changed in lies(profile, voting(profile, ask.voters_named)):
+        if dominates(ballot, ask(changed), truth):
+            reason = f"a voter of {said(profile, ballot)} gets a lottery that is better for all its utilities"
+            reason = f"{reason} if it casts {said(profile, other)}"
+            return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
     return None
 
 
@@ -95,17 +85,12 @@ def pc_strategyproofness(ask: Ask, profile: Rankings) -> Clash | None:
     """
     profile = strict(profile, "pc_strategyproofness")
     truth = ask(profile)
-    for row in voting(profile, ask.voters_named):
-        ballot = tuple(profile.ranks[row].tolist())
-        for other in every_ballot(len(ballot)):
-            if other == ballot:
-                continue
-            changed = replaced(profile, row, other)
-            gain = duel(ballot, ask(changed), truth)
-            if gain > TOLERANCE:
-                reason = f"a voter of {said(profile, ballot)} who casts {said(profile, other)} gets something better"
-                reason = f"{reason} more often than something worse, by {gain:.6g}"
-                return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
+    for _, ballot, other, changed in lies(profile, voting(profile, ask.voters_named)):
+        gain = duel(ballot, ask(changed), truth)
+        if gain > TOLERANCE:
+            reason = f"a voter of {said(profile, ballot)} who casts {said(profile, other)} gets something better"
+            reason = f"{reason} more often than something worse, by {gain:.6g}"
+            return Clash(reason, (profile, changed), ("the ballots", _instead(profile, ballot, other)))
     return None
 
 

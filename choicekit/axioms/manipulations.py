@@ -17,8 +17,8 @@ from choicekit.axioms._axiom import Clash, axiom
 from choicekit.axioms._electorates import (
     Ranks,
     affordable,
-    cast_rows,
     every_ballot,
+    lies,
     listed,
     one_voter,
     replaced,
@@ -35,22 +35,18 @@ def _lie(ask: Ask, profile: Rankings, extension: Extension) -> Clash | None:
     name = f"strategyproofness_{extension.name}"
     labels = profile.alternatives
     affordable(math.factorial(len(labels)), name, "ballots that a voter may cast")
-    before = ask(strict(profile, name))
-    for row in voting(profile, ask.voters_named):
-        truth = tuple(profile.ranks[row].tolist())
-        for ballot in every_ballot(len(labels)):
-            if ballot == truth:
-                continue
-            lied = replaced(profile, row, ballot)
-            after = ask(lied)
-            if prefers(extension, labels, truth, after, before):
-                voter, said_so = said(profile, truth), said(profile, ballot)
-                reason = (
-                    f"a voter of {voter} who says {said_so} gets {listed(after)} instead of {listed(before)}, which "
-                    f"is better{extension.words}"
-                )
-                changed = tuple(label for label in labels if (label in before) != (label in after))
-                return Clash(reason, (profile, lied), ("the ballots", f"a voter of {voter} says {said_so}"), changed)
+    profile = strict(profile, name)
+    before = ask(profile)
+    for _, truth, ballot, lied in lies(profile, voting(profile, ask.voters_named)):
+        after = ask(lied)
+        if prefers(extension, labels, truth, after, before):
+            voter, said_so = said(profile, truth), said(profile, ballot)
+            reason = (
+                f"a voter of {voter} who says {said_so} gets {listed(after)} instead of {listed(before)}, which "
+                f"is better{extension.words}"
+            )
+            changed = tuple(label for label in labels if (label in before) != (label in after))
+            return Clash(reason, (profile, lied), ("the ballots", f"a voter of {voter} says {said_so}"), changed)
     return None
 
 
@@ -248,7 +244,7 @@ def _coalitions(profile: Rankings) -> Iterator[tuple[tuple[int, ...], tuple[Rank
     ballots = every_ballot(len(profile.alternatives))
     voters: list[int] = []
     number = 1
-    for row in cast_rows(profile):
+    for row in voting(profile, True):
         weight = float(profile.weights[row])
         alike = round(weight / one_voter(weight))
         voters += [row] * alike

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import operator
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, overload
@@ -13,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from choicekit.naming import importable_name, pass_for
 from choicekit.profiles import Approvals, Batch, Rankings, Utilities
 from choicekit.profiles._columns import Label, names
 
@@ -104,11 +103,7 @@ class Culture(Generic[Profile]):
     kind: type[Profile]
 
     def __post_init__(self) -> None:
-        # functools.update_wrapper sets attributes one by one, which a frozen class does not allow
-        for key in functools.WRAPPER_ASSIGNMENTS:
-            if hasattr(self.function, key):
-                object.__setattr__(self, key, getattr(self.function, key))
-        object.__setattr__(self, "__wrapped__", self.function)
+        pass_for(self, self.function)
         object.__setattr__(self, "__signature__", _signature(self.function, self.kind))
 
     def __repr__(self) -> str:
@@ -116,10 +111,7 @@ class Culture(Generic[Profile]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """By its name where it can be imported, as functions are pickled; by its parts otherwise."""
-        module, name = getattr(self, "__module__", ""), getattr(self, "__qualname__", "")
-        if module != "__main__" and getattr(sys.modules.get(module), name, None) is self:
-            return name
-        return super().__reduce_ex__(protocol)
+        return importable_name(self) or super().__reduce_ex__(protocol)
 
     def __call__(self, *, voters: int, alternatives: Alternatives, rng: Rng = None, **options: Any) -> Profile:
         """One profile.

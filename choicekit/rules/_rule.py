@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicekit.naming import importable_name, pass_for
 from choicekit.outcomes import Lottery
 from choicekit.profiles import Approvals, Batch, Comparisons, Margins, Rankings, Utilities
 from choicekit.profiles._ranks import reading
@@ -62,21 +61,14 @@ class Rule(Generic[Outcome]):
     kernel: Kernel | None = None
 
     def __post_init__(self) -> None:
-        # functools.update_wrapper sets attributes one by one, which a frozen class does not allow
-        for key in functools.WRAPPER_ASSIGNMENTS:
-            if hasattr(self.function, key):
-                object.__setattr__(self, key, getattr(self.function, key))
-        object.__setattr__(self, "__wrapped__", self.function)
+        pass_for(self, self.function)
 
     def __repr__(self) -> str:
         return f"<rule {_name(self.function)} on {self.needs.__name__}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """By its name where it can be imported, as functions are pickled; by its parts otherwise."""
-        module, name = getattr(self, "__module__", ""), getattr(self, "__qualname__", "")
-        if module != "__main__" and getattr(sys.modules.get(module), name, None) is self:
-            return name
-        return super().__reduce_ex__(protocol)
+        return importable_name(self) or super().__reduce_ex__(protocol)
 
     def __call__(self, profile: Profile, **options: Any) -> Outcome:
         """The outcome on one profile, of which what the rule may not see is forgotten first.
