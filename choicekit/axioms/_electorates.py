@@ -172,7 +172,7 @@ def exchanged(profile: Rankings, i: int, j: int) -> Rankings:
 
 
 def lies(profile: Rankings, rows: Sequence[int]) -> Iterator[tuple[int, Ranks, Ranks, Rankings]]:
-    """Each other strict ballot that one voter of these rows may cast: the row, the true ballot, the other, what comes."""
+    """Each other strict ballot one voter of these rows may cast: the row, the true ballot, the other, what comes."""
     for row in rows:
         truth = tuple(profile.ranks[row].tolist())
         for ballot in every_ballot(len(truth)):
