@@ -3,18 +3,15 @@
 Source: Allais 1953 (doi:10.2307/1907921); von Neumann and Morgenstern 1944, whose independence axiom it breaks.
 
 Scope: the four lotteries of Allais over 0, 1 and 5 million, in exact fractions. That no utilities have both preferences
-strictly is proved by a Farkas certificate, two weights under which they add up to 0 > 0; the largest margin with which
-both can hold is 0 by a linear programme and its dual. Each preference alone, and both without independence, have an
-example.
+strictly is proved by a Farkas certificate, two weights under which they add up to 0 > 0, by hand and by a linear
+programme. Preferences that do not reverse, and both without independence, have an example.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
-
-from choicekit import solvers
+from choicekit.alignment import linear_reward
 
 METHOD = ("LP", "witness")
 #: Chances of 0, 1 and 5 million.
@@ -31,16 +28,6 @@ def _value(utilities: Lottery, lottery: Lottery) -> Fraction:
     return sum((u * p for u, p in zip(utilities, lottery, strict=True)), Fraction(0))
 
 
-def _largest_margin(*preferences: Lottery) -> float:
-    """The largest t for which some utilities in [0, 1] give each difference of lotteries a value of at least t."""
-    rows = np.array([[*(-float(x) for x in each), 1.0] for each in preferences])
-    found = solvers.linear_program(
-        [0.0, 0.0, 0.0, -1.0], at_most=(rows, np.zeros(len(rows))), equal=(np.zeros((0, 4)), np.zeros(0)),
-        bounds=[(0.0, 1.0)] * 3 + [(None, 1.0)],
-    )  # fmt: skip
-    return float(found[3])
-
-
 def claim_the_preferences_of_allais_contradict_each_other() -> None:
     """(A − B) + (D − C) = 0, so that utilities with A ≻ B and D ≻ C would give 0 > 0: a certificate in fractions."""
     for lottery in (A, B, C, D):
@@ -49,19 +36,15 @@ def claim_the_preferences_of_allais_contradict_each_other() -> None:
     assert total == [0, 0, 0], f"the differences add up to {total}"
 
 
-def claim_the_largest_margin_is_zero() -> None:
-    """The linear programme finds no margin above 1e-9, and its dual, weights ½ and ½, bounds it by exactly 0."""
-    margin = _largest_margin(_less(A, B), _less(D, C))
-    assert abs(margin) <= 1e-9, f"a margin of {margin}"
-    half = Fraction(1, 2)
-    dual = [half * x + half * y for x, y in zip(_less(A, B), _less(D, C), strict=True)]
-    assert sum(max(x, Fraction(0)) for x in dual) == 0, f"the dual bound is {dual}"
+def claim_no_utilities_have_both() -> None:
+    """The linear programme ends on that certificate, weights ½ and ½, and not on utilities."""
+    assert linear_reward([A, D], [B, C]).certificate == (Fraction(1, 2), Fraction(1, 2)), "another certificate"
 
 
 def claim_preferences_that_do_not_reverse_have_utilities() -> None:
-    """A ≻ B with C ≻ D, and B ≻ A with D ≻ C, have utilities: margins above 0, and 0, 1, 1.05 and 0, 1, 5 show them."""
-    assert _largest_margin(_less(A, B), _less(C, D)) > 1e-3, "no margin for A ≻ B and C ≻ D"
-    assert _largest_margin(_less(B, A), _less(D, C)) > 1e-3, "no margin for B ≻ A and D ≻ C"
+    """A ≻ B with C ≻ D, and B ≻ A with D ≻ C, have utilities: the programme's, and 0, 1, 1.05 and 0, 1, 5."""
+    assert linear_reward([A, C], [B, D]).expressible, "no utilities for A ≻ B and C ≻ D"
+    assert linear_reward([B, D], [A, C]).expressible, "no utilities for B ≻ A and D ≻ C"
     careful, neutral = [Fraction(0), Fraction(1), Fraction(21, 20)], [Fraction(0), Fraction(1), Fraction(5)]
     assert _value(careful, A) > _value(careful, B), "the first utilities do not prefer A to B"
     assert _value(careful, C) > _value(careful, D), "the first utilities do not prefer C to D"

@@ -2,6 +2,7 @@
 
 from choicekit.alignment._tabular import kl
 from choicekit.alignment.bargains import egalitarian_policy, nash_policy
+from choicekit.alignment.expressibility import Expressibility, linear_reward
 from choicekit.alignment.gaps import Collapse, Gaps, gap, preference_collapse, win_rates
 from choicekit.alignment.policies import (
     borda_policy,
@@ -15,12 +16,14 @@ from choicekit.alignment.policies import (
 
 __all__ = [
     "Collapse",
+    "Expressibility",
     "Gaps",
     "borda_policy",
     "choice_shares",
     "egalitarian_policy",
     "gap",
     "kl",
+    "linear_reward",
     "maximal_lottery_policy",
     "nash_policy",
     "preference_collapse",
