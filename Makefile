@@ -42,6 +42,7 @@ bench: $(VENV)/.bench $(PEERS)/.done  ## time ours beside the peers, and measure
 	@$(BIN)/python benchmarks/against.py bradley-terry
 	@$(PEERS)/bin/python benchmarks/against.py rules
 	@$(PEERS)/bin/python benchmarks/against.py axioms
+	@$(PEERS)/bin/python benchmarks/against.py alignment
 	@$(BIN)/python benchmarks/sat.py
 	@$(BIN)/python benchmarks/plackett_luce.py
 	@$(BIN)/python benchmarks/mixtures.py

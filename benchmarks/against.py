@@ -1,4 +1,4 @@
-"""Ours beside the peers, in one run, as ratios: ``python benchmarks/against.py bradley-terry`` (or ``rules``).
+"""Ours beside the peers, in one run, as ratios: ``python benchmarks/against.py bradley-terry`` (or ``rules``, …).
 
 What follows the subject is handed to its script; ``--help`` shows what that takes.
 """
@@ -13,6 +13,7 @@ SUBJECTS = {
     "bradley-terry": ["bradley_terry.py"],
     "rules": ["rules.py", "kemeny.py", "bargains.py"],
     "axioms": ["axioms.py"],
+    "alignment": ["alignment.py"],
 }
 
 
