@@ -300,7 +300,9 @@ class Policy:
 
     ``beta`` is the weight of the Kullback–Leibler penalty to ``reference`` it was made with (``None``: no penalty).
     ``multipliers[g]`` are the weights on group rewards under which the policy is the optimum of a weighted sum, for
-    rules that have them; ``duality_gap`` certifies such an optimum (its distance from the best possible value).
+    rules that have them (``[x, g]`` where each context is a bargain of its own); ``duality_gap`` certifies such an
+    optimum (its distance from the best possible value). ``norm_prices[..., k]`` are what each norm costs in each
+    context: the derivative of the optimum in the norm's limit, infinite where the norm bars alternatives outright.
 
     ``numpy.asarray(policy)`` gives the probabilities.
 
@@ -313,6 +315,7 @@ class Policy:
     beta: float | None = None
     multipliers: Floats | None = None
     duality_gap: float | None = None
+    norm_prices: Floats | None = None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.probabilities, dtype=dtype, copy=copy)

@@ -8,8 +8,8 @@ Source: Chakraborty et al. 2024, arXiv:2402.08925. Its theorem was seen at secon
 linear form as quoted, and the quadratic form here follows from the Bregman divergence of the log-partition function.
 
 Scope: the identity of the gap on 300 drawn instances (tolerance 1e-10); the linear form at three points on two
-responses, where the second and third violate it; the quadratic bound on 300 drawn instances (with the least eigenvalue
-on 33 points of the segment, which is no smaller than λ) and, with ε, on 400 instances of two groups and two responses;
+responses, where the second and third violate it; the quadratic bound on 300 drawn instances (λ is the library's lower
+bound on the least eigenvalue between the two policies) and, with ε, on 400 instances of two groups and two responses;
 strong duality of the max–min policy on 100 draws (tolerance 1e-8). No bound is checked where responses are many and
 the pooled reward is fitted.
 """
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment
+from choicekit.alignment.bounds import least_curvature, maxmin_bound, reward_distance_bound
 
 METHOD = ("numeric", "witness")
 
@@ -32,16 +33,14 @@ def _logistic(x: float) -> float:
 
 
 def _two_groups(t: float, share: float, size: float, beta: float) -> tuple[float, float, float, float]:
-    """The minority's gap, ε, λ and |φ̂ − φ_u| for groups ±t on the two responses ±size, pooled at the share."""
+    """The minority's gap, ε, λ and φ̂ for groups ±t on the two responses ±size, pooled at the share."""
     features = np.array([size, -size])
     chance = share * _logistic(2 * size * t) + (1 - share) * _logistic(-2 * size * t)
     pooled = np.log(chance / (1 - chance)) / (2 * size)
     policy = alignment.rlhf_policy(pooled * features, beta=beta)
     missed = float(alignment.gap([t * features], policy, beta=beta).gaps[0])
-    between = np.linspace(pooled, t, 33)
-    top = np.array([_logistic(2 * size * phi / beta) for phi in between])
-    least = float((4 * size**2 * top * (1 - top)).min())
-    return missed, abs(_logistic(2 * size * t) - _logistic(-2 * size * t)), least, abs(pooled - t)
+    least = least_curvature([t], [pooled], features[:, None], beta=beta)
+    return missed, abs(_logistic(2 * size * t) - _logistic(-2 * size * t)), least, pooled
 
 
 def claim_gap_is_a_divergence() -> None:
@@ -63,12 +62,12 @@ def claim_gap_is_a_divergence() -> None:
 def claim_linear_form_is_false() -> None:
     """The linear form holds at t = 1 (0.2977 ≥ 0.0058) and fails at t = 0.01 and 0.001, where the quadratic holds."""
     for t, holds in ((1.0, True), (0.01, False), (0.001, False)):
-        missed, distance, _, _ = _two_groups(t, share=0.2, size=0.5, beta=1.0)
-        spread = 0.25 * (1 - np.tanh(t / 2) ** 2)  # the covariance at t, the least between φ̂ and t
-        for least in (0.25, spread):  # of the features over the two responses, which are ±½; L = 1
-            linear = least / 64 * distance * 0.8 / 0.5**2
+        missed, distance, least, _ = _two_groups(t, share=0.2, size=0.5, beta=1.0)
+        for curvature in (0.25, least):  # of the features over the two responses, which are ±½; L = 1
+            linear = maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=curvature, form="printed")
             assert (missed >= linear) == holds, f"t = {t}: gap {missed:.3g}, linear form {linear:.3g}"
-        assert missed * SLACK >= spread * distance**2 * 0.8**2 / (32 * 0.5**2), f"t = {t}: the quadratic form fails"
+        quadratic = maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=least)
+        assert missed * SLACK >= quadratic, f"t = {t}: the quadratic form fails"
     assert np.isclose(_two_groups(1.0, 0.2, 0.5, 1.0)[0], 0.2977, rtol=0, atol=5e-5)
 
 
@@ -78,10 +77,11 @@ def claim_quadratic_in_the_distance_of_choices() -> None:
     for t in np.geomspace(1e-3, 3, 40):
         for _ in range(10):
             share, size, beta = rng.uniform(0.02, 0.98), np.exp(rng.normal() / 2), np.exp(rng.normal())
-            missed, distance, least, moved = _two_groups(float(t), share, size, beta)
-            middle = least * moved**2 / (2 * beta)
+            missed, distance, least, pooled = _two_groups(float(t), share, size, beta)
+            middle = reward_distance_bound([t], [pooled], [[size], [-size]], beta=beta)
             assert missed * SLACK + 1e-15 >= middle, f"t = {t:.3g}: gap {missed:.3g} below {middle:.3g}"
-            assert middle * SLACK >= least * (distance * (1 - share)) ** 2 / (32 * beta * size**2), "not ε²"
+            bound = maxmin_bound(distance, share, size=size, beta=beta, curvature=least)
+            assert middle * SLACK >= bound, "not ε²"
 
 
 def claim_quadratic_in_the_distance_of_rewards() -> None:
@@ -91,14 +91,9 @@ def claim_quadratic_in_the_distance_of_rewards() -> None:
         width, size, beta = int(rng.integers(2, 4)), int(rng.integers(4, 8)), float(np.exp(rng.normal()))
         features, reference = rng.normal(size=(size, width)), rng.dirichlet(np.ones(size))
         own, pooled = rng.normal(size=(2, width))
-        least = np.inf
-        between = own + np.linspace(0, 1, 33)[:, None] * (pooled - own)
-        for p in alignment.rlhf_policy(between @ features.T, np.tile(reference, (33, 1)), beta).probabilities:
-            centred = features - p @ features
-            least = min(least, float(np.linalg.eigvalsh(centred.T @ (p[:, None] * centred))[0]))
         policy = alignment.rlhf_policy(features @ pooled, reference, beta)
         missed = float(alignment.gap([features @ own], policy, reference, beta).gaps[0])
-        bound = least * float(((own - pooled) ** 2).sum()) / (2 * beta)
+        bound = reward_distance_bound(own, pooled, features, reference, beta)
         assert missed * SLACK + 1e-14 >= bound, f"gap {missed:.3g} below {bound:.3g}"
 
 

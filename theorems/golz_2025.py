@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import alignment, rules
+from choicekit import rules
+from choicekit.alignment.distortions import bradley_terry_population, distortion, distortion_bound
 
 METHOD = ("numeric", "witness")
 BETAS = (1.0, 2.0, 5.0, 10.0)
 Floats = NDArray[np.float64]
-
-
-def _bound(beta: float) -> float:
-    return float(beta / 2 * (1 + np.exp(-beta)) / (1 - np.exp(-beta)))
 
 
 def _drawn(draws: int) -> list[tuple[Floats, float]]:
@@ -36,21 +33,15 @@ def _drawn(draws: int) -> list[tuple[Floats, float]]:
     return found
 
 
-def _distortion(utilities: Floats, beta: float) -> tuple[float, float]:
-    """The best average utility over that of the maximal lottery and of the Borda winner."""
-    mean = utilities.mean(0)
-    chances = alignment.preferences(beta * utilities)
-    lottery = rules.maximal_lottery(ck.Margins(chances - chances.T)).probabilities
-    borda = int(chances.sum(1).argmax())
-    with np.errstate(divide="ignore"):
-        return float(mean.max() / (lottery @ mean)), float(mean.max() / mean[borda])
-
-
-def _check(utilities: Floats, beta: float) -> tuple[float, float]:
-    lottery, borda = _distortion(utilities, beta)
-    assert lottery <= _bound(beta) + 1e-6, f"β = {beta}: {lottery} for {utilities.tolist()}"
-    assert borda <= _bound(beta) ** 2 + 1e-6, f"β = {beta}: Borda {borda} for {utilities.tolist()}"
-    return lottery, borda
+def _check(utilities: Floats, beta: float) -> float:
+    """The distortion of the maximal lottery, it and the Borda winner's held against their bounds."""
+    chances = bradley_terry_population(utilities, beta)
+    lottery = float(distortion(rules.maximal_lottery(ck.Margins(chances - chances.T)).probabilities, utilities))
+    borda = float(distortion(np.eye(len(chances))[chances.sum(1).argmax()], utilities))
+    for name, reached in (("maximal_lottery", lottery), ("borda", borda)):
+        bound = distortion_bound(name, beta).upper
+        assert reached <= bound + 1e-6, f"β = {beta}: {name} has {reached} for {utilities.tolist()}"
+    return lottery
 
 
 def claim_no_drawn_population_exceeds_the_bounds() -> None:
@@ -63,22 +54,22 @@ def claim_no_search_for_the_worst_exceeds_the_bounds() -> None:
     """Nor in 40 searches of 60 steps, each of which moves some utilities and keeps what is worse for the lottery."""
     rng, worst = np.random.default_rng(16), 0.0
     for utilities, beta in _drawn(40):
-        at, reached = utilities, _check(utilities, beta)[0]
+        at, reached = utilities, _check(utilities, beta)
         for _ in range(60):
             moves = rng.normal(0, 0.2, at.shape) * (rng.random(at.shape) < 0.4)
             tried = np.clip(at + moves, 0.0, 1.0)
-            if tried.any() and (found := _check(tried, beta)[0]) > reached:
+            if tried.any() and (found := _check(tried, beta)) > reached:
                 at, reached = tried, found
-        worst = max(worst, reached / _bound(beta))
+        worst = max(worst, reached / distortion_bound("maximal_lottery", beta).upper)
     assert worst > 0.5, f"the searches reach only {worst:.2f} of the bound"
 
 
 def claim_win_probabilities_are_between_two_lines_in_the_utilities() -> None:
     """In 400 draws κ u(a) − u(b)/4 ≤ (P(a, b) − ½)/β ≤ u(a)/4 − κ u(b) for all pairs, κ = (σ(β) − ½)/β, to 1e-12."""
     for utilities, beta in _drawn(400):
-        mean, kappa = utilities.mean(0), 0.25 / _bound(beta)
+        mean, kappa = utilities.mean(0), 0.25 / distortion_bound("every", beta).lower
         assert abs(kappa - (1 / (1 + np.exp(-beta)) - 0.5) / beta) <= 1e-15, f"κ = {kappa} at β = {beta}"
-        excess = (alignment.preferences(beta * utilities) - 0.5) / beta
+        excess = (bradley_terry_population(utilities, beta) - 0.5) / beta
         off = ~np.eye(len(mean), dtype=bool)
         low = kappa * mean[:, None] - mean / 4
         high = mean[:, None] / 4 - kappa * mean
@@ -93,10 +84,9 @@ def claim_populations_that_comparisons_do_not_tell_apart_attain_the_bound() -> N
     for beta in BETAS:
         won, lost = (1 / (1 + np.exp(-beta * x)) - 0.5 for x in (1.0, small))
         few = lost / (won + lost)  # few · (σ(β) − ½) = (1 − few) · (σ(small · β) − ½)
-        pair = np.array([[1.0, 0.0, 0.0], [0.0, small, small]])
-        chances = alignment.preferences(beta * pair, weights=[few, 1 - few])
+        pair, shares = np.zeros((2, size)), [few, 1 - few]
+        pair[0, 0], pair[1, 1:] = 1.0, small
+        chances = bradley_terry_population(pair[:, :3], beta, shares)  # the others are as the second
         assert np.abs(chances - 0.5).max() <= 1e-12, f"comparisons tell: {chances.tolist()}"
-        mean = np.array([few, (1 - few) * small])
-        achieved = mean[0] / size + mean[1] * (1 - 1 / size)
-        ratio = mean[0] / achieved / _bound(beta)
+        ratio = float(distortion(np.full(size, 1 / size), pair, shares)) / distortion_bound("every", beta).lower
         assert 0.99 <= ratio <= 1.0, f"β = {beta}: {ratio} of the bound"

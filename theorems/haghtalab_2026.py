@@ -9,8 +9,10 @@ Aziz et al. 2017 (doi:10.24963/ijcai.2017/13) and Jiang, Munagala and Wang 2020 
 
 Scope: a 60 to 40 profile by hand; committees of two and of three at each of 4,968 profiles of 3 to 5 voters on four
 alternatives, up to names: some has γ at most 0.8; every committee on five profiles of cycles, the best having
-exactly (2 − 1/t)(1 − 1/r). Since γ never exceeds k, a bound of 16 says nothing for committees of up to 16: it is not
-tested here.
+exactly (2 − 1/t)(1 − 1/r); leaderboards of pooled Bradley–Terry fits to ten drawn electorates of two opposed clusters
+of 60 and 40 per cent around orders of 12 alternatives (Mallows, dispersions 0.1 and 0.5): each has a prefix with γ
+above 2, where another order stays below 1.5. Since γ never exceeds k, a bound of 16 says nothing for committees of up
+to 16: it is not tested here.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from itertools import combinations
 import numpy as np
 
 import choicekit as ck
-from choicekit import domains, rules
+from choicekit import domains, models, rules
+from choicekit.alignment.stability import leaderboard_stability, stable_leaderboard
 
-METHOD = ("exhaustive", "witness")
+METHOD = ("exhaustive", "witness", "numeric")
 
 
 def _best(votes: ck.Rankings, size: int) -> float:
@@ -42,8 +45,11 @@ def _cycles(groups: int, length: int) -> ck.Rankings:
 def claim_sixty_forty() -> None:
     """6 abcd and 4 dcba: the prefixes a, ab, abc have 0.4, 0.8 and 1.2, the committee ad has 0."""
     votes = ck.Rankings.from_orders({"abcd": 6, "dcba": 4})
-    found = [rules.local_stability(votes, members) for members in ("a", "ab", "abc", "ad")]
-    assert np.allclose(found, [0.4, 0.8, 1.2, 0], rtol=0, atol=1e-12), f"{found}"
+    majority, shared = leaderboard_stability(votes, "abcd"), leaderboard_stability(votes, "adbc")
+    assert np.allclose(majority.gamma, [0.4, 0.8, 1.2, 0], rtol=0, atol=1e-12), f"{majority.gamma}"
+    assert np.allclose(shared.gamma, [0.4, 0, 0, 0], rtol=0, atol=1e-12), f"{shared.gamma}"
+    assert shared.stable(), "the order that takes turns is not stable"
+    assert not majority.stable(), "the majority's order is stable"
     assert _best(votes, 3) == 0, "a committee of three with both poles is not stable"
 
 
@@ -82,3 +88,27 @@ def claim_no_stable_committee_on_cycles() -> None:
         floor = (2 - 1 / groups) * (1 - 1 / length)
         assert np.isclose(found, floor, rtol=0, atol=1e-12), f"t = {groups}, r = {length}: {found}, not {floor}"
         assert (found > 1 + 1e-9) == ((groups, length) != (2, 3)), "on the wrong side of 1"
+
+
+def claim_pooled_leaderboards_leave_clusters_out() -> None:
+    """Ten electorates of two clusters: a prefix of the Bradley–Terry order has γ > 2, none of the greedy one 1.5."""
+    rng = np.random.default_rng(0)
+    for dispersion in (0.1, 0.5):
+        for _ in range(5):
+            centre = [f"r{a:02}" for a in rng.permutation(12)]
+            names = sorted(centre)
+            ranks = [
+                domains.mallows(
+                    voters=size, alternatives=names, dispersion=dispersion, centre=around, rng=int(rng.integers(2**30))
+                ).ranks
+                for size, around in ((72, centre), (48, centre[::-1]))
+            ]
+            votes = ck.Rankings(np.concatenate(ranks), None, names)
+            won = votes.supports()
+            first, second = np.nonzero(won)
+            pairs = ck.Comparisons([names[a] for a in first], [names[a] for a in second], weight=won[first, second])
+            scores = models.bradley_terry(pairs, prior=3.0).scores
+            pooled = leaderboard_stability(votes, [names[a] for a in np.argsort(-scores)])
+            assert pooled.gamma.max() > 2, f"dispersion {dispersion}: the pooled order has {pooled.gamma.max():.2f}"
+            greedy = stable_leaderboard(votes).gamma.max()
+            assert greedy < 1.5, f"dispersion {dispersion}: the greedy order has {greedy:.2f}"

@@ -15,11 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 import choicekit as ck
 from choicekit import alignment, domains, models, rules
+from choicekit.alignment.proportional import (
+    feasible_shares,
+    population_proportional_policy,
+    proportionality_level,
+)
 
 METHOD = ("exhaustive", "numeric")
+
+Floats = NDArray[np.float64]
 
 
 def _profiles() -> Iterator[ck.Rankings]:
@@ -28,28 +36,37 @@ def _profiles() -> Iterator[ck.Rankings]:
             yield from domains.every(voters=n, alternatives=m, anonymous=True, neutral=True)
 
 
+def _shares(votes: ck.Rankings) -> tuple[Floats, Floats]:
+    """The share of first places of each alternative, and the shares that prefer one to another."""
+    n = votes.weights.sum()
+    return votes.weights @ (votes.ranks == 0) / n, 0.5 + votes.to_margins().values / (2 * n)
+
+
 def claim_feasible_shares() -> None:
     """On 1,410 profiles no alternative has more first places than its least support; F* keeps 1/Σu of the shares."""
     seen, strict = 0, 0
     for votes in _profiles():
-        size, n = len(votes.alternatives), votes.weights.sum()
-        first = votes.weights @ (votes.ranks == 0)
-        least = np.where(np.eye(size) > 0, n, votes.supports()).min(1)
-        assert (first <= least).all(), f"{votes.ranks.tolist()}: {first} first places, support {least}"
-        strict += bool((first < least).any())
+        first, preferences = _shares(votes)
+        least = feasible_shares(preferences)
+        assert (first <= least + 1e-12).all(), f"{votes.ranks.tolist()}: {first} first places, support {least}"
+        strict += bool((first < least - 1e-12).any())
         proportional = rules.population_proportional(votes).probabilities
         assert np.allclose(proportional, least / least.sum(), rtol=0, atol=1e-12)
-        assert (proportional * least.sum() >= first - 1e-9).all(), f"{votes.ranks.tolist()}: less than 1/Σu"
+        policy = population_proportional_policy(preferences)
+        assert np.allclose(policy.probabilities, proportional, rtol=0, atol=1e-12), "the policy is not the rule"
+        level = proportionality_level(policy, first)
+        assert level >= 1 / least.sum() - 1e-12, f"{votes.ranks.tolist()}: level {level}, less than 1/Σu"
         seen += 1
     assert seen == 1410, f"{seen} profiles"
     assert 0 < strict < seen, "the bound is always or never tight"
 
 
 def claim_random_dictatorship_is_proportional() -> None:
-    """π(a)/w(a) = 1 for every alternative that anybody has first, on the same profiles."""
+    """Its level, min π(a)/w(a) over what anybody has first, is 1 on the same profiles."""
     for votes in _profiles():
-        shares = votes.weights @ (votes.ranks == 0) / votes.weights.sum()
+        shares, _ = _shares(votes)
         found = rules.random_dictatorship(votes).probabilities
+        assert abs(proportionality_level(found, shares) - 1) <= 1e-12
         assert np.allclose(found, shares, rtol=0, atol=1e-12), f"{votes.ranks.tolist()}: {found}, not {shares}"
 
 
@@ -59,8 +76,12 @@ def claim_jury() -> None:
     place = [votes.alternatives.index(label) for label in "rgb"]
     expected = {0.0: [0.4, 0, 0.6], 1.0: [0.3531, 0, 0.6469], 10.0: [0.0828, 0, 0.9172]}
     for beta, lottery in expected.items():
-        found = rules.population_proportional(votes, beta=beta).probabilities[place]
-        assert np.allclose(found, lottery, rtol=0, atol=6e-5), f"β = {beta}: {found}"
+        for policy in (
+            rules.population_proportional(votes, beta=beta),
+            population_proportional_policy(_shares(votes)[1], beta),
+        ):
+            found = policy.probabilities[place]
+            assert np.allclose(found, lottery, rtol=0, atol=6e-5), f"β = {beta}: {found}"
     assert np.allclose(rules.random_dictatorship(votes).probabilities[place], [0.4, 0, 0.6], rtol=0, atol=1e-12)
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import alignment, rules
+from choicekit import rules
+from choicekit.alignment import game_learning, games
 
 METHOD = ("numeric", "certificate")
 
@@ -27,28 +28,6 @@ Floats = NDArray[np.float64]
 GAME = np.array([[0.5, 0.1, 0.8], [0.9, 0.5, 0.1], [0.2, 0.9, 0.5]])
 EQUILIBRIUM = np.array([4, 3, 4]) / 11
 START = np.array([0.2, 0.5, 0.3])
-
-
-def _weights(game: Floats, reference: Floats, tau: float, rate: float, steps: int) -> Floats:
-    """The iterates of regularised multiplicative weights in logarithms, ``[steps + 1, m]``; τ = 0 is the plain kind."""
-    start = np.log(reference)
-    logs = np.empty((steps + 1, len(reference)))
-    logs[0] = start
-    for k in range(steps):
-        step = (1 - rate * tau) * logs[k] + rate * tau * start + rate * (game @ np.exp(logs[k]))
-        logs[k + 1] = step - np.logaddexp.reduce(step)
-    return logs
-
-
-def _exploitability(game: Floats, policy: Floats) -> float:
-    return float((game @ policy).max() - 0.5)
-
-
-def _comal(game: Floats, start: Floats, tau: float, rounds: int) -> list[Floats]:
-    found = [start]
-    for _ in range(rounds):
-        found.append(np.exp(_weights(game, found[-1], tau, 0.3, 400)[-1]))
-    return found
 
 
 def claim_equilibrium() -> None:
@@ -63,31 +42,31 @@ def claim_equilibrium() -> None:
 
 def claim_comal_converges() -> None:
     """40 rounds at τ = 0.1: KL(π*‖π) never rises, is below 1e-7 after 10, and exploitability ends below 1e-12."""
-    policies = _comal(GAME, START, 0.1, 40)
-    divergences = alignment.kl(EQUILIBRIUM, np.array(policies))
-    assert (np.diff(divergences) <= 1e-14).all(), "the divergence rises"
-    assert divergences[10] <= 1e-7, f"{divergences[10]:.1e} after 10 rounds"
-    assert _exploitability(GAME, policies[-1]) <= 1e-12
+    found = game_learning.comal(GAME, START, 0.1, rounds=40, target=EQUILIBRIUM)
+    assert found.divergence is not None
+    assert (np.diff(found.divergence) <= 1e-14).all(), "the divergence rises"
+    assert found.divergence[10] <= 1e-7, f"{found.divergence[10]:.1e} after 10 rounds"
+    assert games.exploitability(found.policy, GAME) <= 1e-12
 
 
 def claim_inner_rate() -> None:
     """KL(π*_τ‖μ_k+1) ≤ (1 − ητ/2)^k·KL(π*_τ‖ρ) for 400 steps, η = 0.05 and 0.3, τ = 0.1."""
-    aim = np.exp(_weights(GAME, START, 0.1, 0.3, 3000)[-1])
-    own = START * np.exp(GAME @ aim / 0.1)
-    assert np.allclose(aim, own / own.sum(), rtol=0, atol=1e-12), "not the regularised equilibrium"
+    aim = games.regularised_equilibrium(GAME, START, 0.1)
+    assert games.exploitability(aim, GAME, reference=START, tau=0.1) <= 1e-12, "not the regularised equilibrium"
     for rate in (0.05, 0.3):
-        found = alignment.kl(aim, np.exp(_weights(GAME, START, 0.1, rate, 400)))
-        bound = (1 - rate * 0.1 / 2) ** np.arange(400) * found[0]
-        assert (found[1:] <= bound + 1e-12).all(), f"η = {rate}: slower than promised"
+        inner = game_learning.mirror_descent(GAME, START, 0.1, steps=400, learning_rate=rate, target=aim)
+        assert inner.divergence is not None
+        bound = (1 - rate * 0.1 / 2) ** np.arange(400) * inner.divergence[0]
+        assert (inner.divergence[1:] <= bound + 1e-12).all(), f"η = {rate}: slower than promised"
 
 
 def claim_controls_fail() -> None:
     """Plain weights are far from equilibrium after 3,000 steps though their mean is near; a fixed reference is off."""
-    plain = np.exp(_weights(GAME, START, 0.0, 0.3, 3000))
-    assert _exploitability(GAME, plain[-1]) > 0.1, "the last iterate converged"
-    assert _exploitability(GAME, plain.mean(0)) < 0.01, "the mean did not converge"
-    fixed = np.exp(_weights(GAME, START, 0.1, 0.3, 3000)[-1])
-    assert np.isclose(_exploitability(GAME, fixed), 0.0294, rtol=0, atol=5e-5), "another bias than computed"
+    plain = game_learning.mirror_descent(GAME, START, steps=3000)
+    assert games.exploitability(plain.policy, GAME) > 0.1, "the last iterate converged"
+    assert games.exploitability(plain.average, GAME) < 0.01, "the mean did not converge"
+    fixed = game_learning.mirror_descent(GAME, START, 0.1, steps=3000)
+    assert np.isclose(games.exploitability(fixed.policy, GAME), 0.0294, rtol=0, atol=5e-5), "another bias than computed"
 
 
 def claim_comal_on_drawn_games() -> None:
@@ -96,9 +75,10 @@ def claim_comal_on_drawn_games() -> None:
     for _ in range(12):
         upper = np.triu(rng.uniform(-0.45, 0.45, (4, 4)), 1)
         game = 0.5 + upper - upper.T
-        lottery = rules.maximal_lottery(ck.Margins(2 * (upper - upper.T)))
-        assert lottery.unique
-        policies = _comal(game, rng.dirichlet(np.ones(4) * 5), 0.1, 25)
-        assert (np.diff(alignment.kl(lottery.probabilities, np.array(policies))) <= 1e-9).all(), "rises"
-        first, last = (_exploitability(game, policies[k]) for k in (0, -1))
+        aim = games.equilibrium(game)
+        assert aim.unique
+        found = game_learning.comal(game, rng.dirichlet(np.ones(4) * 5), 0.1, rounds=25, target=aim.policy)
+        assert found.divergence is not None
+        assert (np.diff(found.divergence) <= 1e-9).all(), "rises"
+        first, last = found.exploitability[0], found.exploitability[-1]
         assert last <= max(1e-9, 0.1 * first), f"exploitability from {first:.3g} to {last:.3g}"

@@ -5,42 +5,35 @@ constant and a worst case), so that no finite run can refute or confirm it.
 
 Source: Sahoo et al. 2025, arXiv:2511.19504 (a position paper; the statement is informal and was seen at second hand).
 
-Scope: arithmetic of the expression alone, in rational numbers: how it scales in each argument on a grid of 216 values.
+Scope: arithmetic of the expression alone: how it scales in each argument on a grid of 216 values, to 1e-12.
 Nothing is checked about any method, and no theorem is claimed.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import product
+from math import isclose
+
+from choicekit.alignment.trilemma import trilemma_cost
 
 METHOD = "numeric"
-
-
-def operations(error: Fraction, failure: Fraction, *, people: int, bits: int, constant: int = 1) -> Fraction:
-    """κ·2^d/(ε²nδ), the order of magnitude the position paper names, up to its unknown constant.
-
-    >>> operations(Fraction(1, 10), Fraction(1, 20), people=100, bits=10)
-    Fraction(20480, 1)
-    """
-    if not (error > 0 and 0 < failure <= 1 and people >= 1 and bits >= 0 and constant > 0):
-        raise ValueError(
-            "operations: needed error > 0, 0 < failure ≤ 1, people ≥ 1, bits ≥ 0 and constant > 0, got "
-            f"{error}, {failure}, {people}, {bits}, {constant}"
-        )
-    return Fraction(constant * 2**bits) / (error * error * people * failure)
 
 
 def claim_how_the_expression_scales() -> None:
     """A bit more doubles it, half the error quadruples it, half the failure doubles it, twice the people halve it."""
     seen = 0
-    parts = [Fraction(1, k) for k in (2, 5, 10, 20, 50, 100)]
+    parts = [1 / k for k in (2, 5, 10, 20, 50, 100)]
     for error, failure, people, bits in product(parts, parts[:3], (1, 10, 1000), (0, 3, 10, 64)):
-        base = operations(error, failure, people=people, bits=bits)
-        assert operations(error, failure, people=people, bits=bits + 1) == 2 * base
-        assert operations(error / 2, failure, people=people, bits=bits) == 4 * base
-        assert operations(error, failure / 2, people=people, bits=bits) == 2 * base
-        assert operations(error, failure, people=2 * people, bits=bits) == base / 2
-        assert operations(error, failure, people=people, bits=bits, constant=3) == 3 * base
+        base = trilemma_cost(error, failure, people=people, bits=bits)
+        scaled = {
+            "a bit more": (trilemma_cost(error, failure, people=people, bits=bits + 1), 2),
+            "half the error": (trilemma_cost(error / 2, failure, people=people, bits=bits), 4),
+            "half the failure": (trilemma_cost(error, failure / 2, people=people, bits=bits), 2),
+            "twice the people": (trilemma_cost(error, failure, people=2 * people, bits=bits), 1 / 2),
+            "thrice the constant": (trilemma_cost(error, failure, people=people, bits=bits, constant=3), 3),
+        }
+        for change, (found, factor) in scaled.items():
+            assert isclose(found, factor * base, rel_tol=1e-12), f"{change}: {found} for {base}"
         seen += 1
+    assert isclose(trilemma_cost(0.1, 0.05, people=100, bits=10), 20480, rel_tol=1e-12)
     assert seen == 216, f"{seen} values"

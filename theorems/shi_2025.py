@@ -7,11 +7,11 @@ Bradley, Terry and Luce.
 Source: Shi, Liu, Long, Su and Xiao 2025, arXiv:2505.20627, Theorems 3.1, 4.2 and 5.1, where necessity and all smooth Ψ
 are covered.
 
-Scope: four Ψ on 2,000 drawn games of four with a Condorcet winner, by saddle points, and one Ψ that fails; identity and
-log-odds on 3,000 drawn games of four; Ψ = √t outside the Smith set by a saddle point bounded in rational numbers.
-Matching: of polynomials of degree at most 6 only constants level the columns of the game at softmax(r) for eight
-rewards of three alternatives (a rank in rational numbers), as an equilibrium whose opponent mixes over all of them
-must; for two alternatives others do.
+Scope: four Ψ on 2,000 drawn games of four with a Condorcet winner, by saddle points and by the solved game, and one Ψ
+that fails; identity and log-odds on 3,000 drawn games of four; Ψ = √t outside the Smith set by a saddle point bounded
+in rational numbers. Matching: of polynomials of degree at most 6 only constants level the columns of the game at
+softmax(r) for eight rewards of three alternatives (a rank in rational numbers), as an equilibrium whose opponent mixes
+over all of them must; for two alternatives others do.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import choicekit as ck
 from choicekit import rules
+from choicekit.alignment import games
 
 METHOD = ("numeric", "certificate", "witness")
 
@@ -49,26 +50,31 @@ def _sure(payoff: Payoff, games: Floats) -> NDArray[np.bool_]:
 
 def claim_condorcet_winners_are_played() -> None:
     """Identity, log-odds, √t and t³ play a Condorcet winner surely on 2,000 drawn games; (t − ½)² does not."""
-    games = _games(np.random.default_rng(0), 2000)
+    drawn = _games(np.random.default_rng(0), 2000)
     wins = np.random.default_rng(1).uniform(0.501, 0.99, (2000, 3))
-    games[:, 0, 1:], games[:, 1:, 0] = wins, 1 - wins
+    drawn[:, 0, 1:], drawn[:, 1:, 0] = wins, 1 - wins
     for name, payoff in PAYOFFS.items():
-        assert _sure(payoff, games).all(), f"{name}: a Condorcet winner is not the only optimum"
-    assert not _sure(lambda t: (t - 0.5) ** 2, games).any(), "a payoff that breaks the condition passes"
+        assert games.psi_conditions(payoff).condorcet, f"{name}: breaks the condition"
+        assert _sure(payoff, drawn).all(), f"{name}: a Condorcet winner is not the only optimum"
+        found = games.psi_game(drawn, payoff)
+        assert (found.policy.probabilities[:, 0] >= 1 - 1e-9).all(), f"{name}: another answer is played"
+    assert not games.psi_conditions(lambda t: (t - 0.5) ** 2).condorcet
+    assert not _sure(lambda t: (t - 0.5) ** 2, drawn).any(), "a payoff that breaks the condition passes"
 
 
 def claim_symmetric_payoffs_stay_in_smith() -> None:
     """Identity and log-odds: the equilibrium's support lies in the Smith set on 3,000 drawn games of four."""
-    proper = 0
-    for game in _games(np.random.default_rng(2), 3000):
-        smith = set(rules.smith(ck.Margins(game - game.T)).winners)
-        proper += 1 < len(smith) < 4
-        for name, payoff in SYMMETRIC.items():
-            table = payoff(game) - payoff(np.array(0.5))
-            table = (table - table.T) / 2  # antisymmetric but for rounding
-            lottery = rules.maximal_lottery(ck.Margins(table))
-            assert (lottery.probabilities @ table >= -1e-9 * np.abs(table).max()).all(), f"{name}: no equilibrium"
-            assert set(lottery.winners) <= smith, f"{name}: {lottery.winners} outside {smith}"
+    drawn = _games(np.random.default_rng(2), 3000)
+    smith = [rules.smith(ck.Margins(game - game.T)).winners for game in drawn]
+    for name, payoff in SYMMETRIC.items():
+        assert games.psi_conditions(payoff).smith, f"{name}: breaks the condition"
+        found = games.psi_game(drawn, payoff)
+        assert found.symmetric
+        assert (found.duality_gap <= 1e-8 * np.abs(found.payoffs).max((1, 2))).all(), f"{name}: no equilibrium"
+        for inside, policy in zip(smith, found.policy.probabilities, strict=True):
+            played = np.flatnonzero(policy > 1e-9).tolist()
+            assert set(played) <= set(inside), f"{name}: {played} outside {inside}"
+    proper = sum(1 < len(inside) < 4 for inside in smith)
     assert proper > 100, f"only {proper} games with a proper Smith set of several"
 
 
@@ -85,7 +91,10 @@ def claim_square_root_leaves_smith() -> None:
     above = [Fraction(708, 1000), Fraction(1), Fraction(1, 10)]
     assert all(x**2 >= t for x, t in zip(above, (Fraction(1, 2), Fraction(99, 100), Fraction(1, 100)), strict=True))
     assert sum(above) / 3 < Fraction(7, 10), "the cycle gets as much"
-    identity = rules.maximal_lottery(ck.Margins(game - game.T)).probabilities
+    found = games.psi_game(game, np.sqrt)
+    assert not games.psi_conditions(np.sqrt).smith
+    assert np.allclose(found.policy.probabilities, [0, 0, 0, 1], rtol=0, atol=1e-9)
+    identity = games.equilibrium(game).policy.probabilities
     assert np.allclose(identity, [1 / 3, 1 / 3, 1 / 3, 0], rtol=0, atol=1e-9)
 
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from choicekit.alignment._tabular import Floats
 
@@ -29,6 +28,8 @@ def minimax(chance: Floats, base: Floats) -> tuple[Floats, Floats]:
     L_g(θ) = log(1 + e^θ) − p_g·θ, so which group is worst is a matter of the lines −p_g·θ − base_g, and the derivative
     is σ(θ) − p of the worst.
     """
+
+    from scipy import special
 
     def worst(middle: Floats) -> Ints:
         finite = np.where((middle > 0) & (middle < 1), middle, 0.5)
@@ -77,6 +78,8 @@ def least(deltas: Floats, weights: Floats, loss: Loss, beta: float) -> float:
     DPO: a Newton fit gives α_i = σ(−βh_i), moved the shortest way to Σ_i c_i·α_i·δ_i = 0; then Σ_i c_i·H(α_i), H the
     entropy, bounds the loss from below for every θ. IPO: the residual of weighted least squares.
     """
+    from scipy import special
+
     if loss == "ipo":
         root = np.sqrt(weights)
         wanted = root * 0.5 / beta

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment._tabular import checked, kl
+from choicekit.kernels import gaps as kernels
 from choicekit.outcomes import Policy
 
 Floats = NDArray[np.float64]
@@ -68,28 +69,32 @@ def gap(rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLike | N
     ([0.0, 0.761594], [0.0, 0.761594])
     """
     values, ground = checked(rewards, reference, beta, 2)
-    probabilities = np.asarray(policy, np.float64)
-    if probabilities.shape[-1:] != values.shape[-1:] or (probabilities < 0).any():
-        raise ValueError(
-            f"policy: needed {values.shape[-1]} probabilities, one an alternative, got shape {probabilities.shape}"
-        )
+    rows, shape = _contexts(values, policy, ground)
+    lost, apart, reached, optima = kernels.gaps(*rows, float(beta))
+    return Gaps(lost.reshape(shape), apart.reshape(shape), reached.reshape(shape), optima.reshape(shape))
+
+
+def _contexts(
+    values: Floats, policy: Policy | ArrayLike, ground: Floats
+) -> tuple[tuple[Floats, Floats, Floats], tuple[int, ...]]:
+    """Rewards ``[x, g, m]``, policy and reference ``[x or 1, m]``, the policy checked; and the shape ``[..., g]``."""
+    probabilities, (groups, size) = np.asarray(policy, np.float64), values.shape[-2:]
+    if probabilities.shape[-1:] != (size,) or (probabilities < 0).any():
+        raise ValueError(f"policy: needed {size} probabilities, one an alternative, got shape {probabilities.shape}")
     if not np.allclose(probabilities.sum(-1), 1, atol=1e-6):
         raise ValueError(f"policy: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
-    with np.errstate(divide="ignore"):
-        logs = np.log(ground)[..., None, :] + values / beta
-        answered = np.log(probabilities)[..., None, :]
-    level = np.logaddexp.reduce(logs, axis=-1)
-    means = np.einsum("...m,...gm->...g", probabilities, values)
-    reached = means - beta * kl(probabilities, ground)[..., None]
-    shared = probabilities[..., None, :]
-    with np.errstate(invalid="ignore"):
-        terms = np.where(shared > 0, shared * (answered - (logs - level[..., None])), 0.0)
-    return Gaps(
-        gaps=np.maximum(beta * level - reached, 0.0),
-        divergences=beta * np.maximum(terms.sum(-1), 0.0),
-        values=reached,
-        optima=beta * level,
-    )
+    lead = np.broadcast_shapes(values.shape[:-2], probabilities.shape[:-1])
+    rewards = np.broadcast_to(values, (*lead, groups, size)).reshape(-1, groups, size)
+    answered, offered = (_rows(np.broadcast_to(each, (*lead, size))) for each in (probabilities, ground))
+    return (rewards, answered, offered), (*lead, groups)
+
+
+def _rows(values: Floats) -> Floats:
+    """``[x, m]``, or ``[1, m]`` where all contexts have the same row."""
+    sides = zip(values.strides[:-1], values.shape[:-1], strict=True)
+    if all(stride == 0 or length == 1 for stride, length in sides):
+        return np.ascontiguousarray(values[(0,) * (values.ndim - 1)][None])
+    return np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
 
 
 def win_rates(rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLike | None = None) -> Floats:
@@ -101,13 +106,8 @@ def win_rates(rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLi
     [0.625]
     """
     values, ground = checked(rewards, reference, 1.0, 2)
-    probabilities = np.broadcast_to(np.asarray(policy, np.float64), ground.shape)
-    groups = []
-    for g in range(values.shape[-2]):
-        own = values[..., g, :]
-        chance = 0.5 * (1 + np.tanh((own[..., :, None] - own[..., None, :]) / 2))
-        groups.append(np.einsum("...i,...j,...ij->...", probabilities, ground, chance))
-    return np.stack(groups, axis=-1)
+    rows, shape = _contexts(values, policy, ground)
+    return kernels.win_rates(*rows).reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,15 @@ reference probability of 0 says that the alternative is not available in that co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from choicekit.alignment._tabular import Floats, average, checked, normalised, tilt
+from choicekit.alignment._lottery import equilibrium
+from choicekit.alignment._norms import held
+from choicekit.alignment._tabular import Floats, average, checked, kl, normalised, tilt
+from choicekit.alignment.norms import Norm
 from choicekit.kernels import luce
 from choicekit.outcomes import NotConverged, Policy
 
@@ -17,15 +22,46 @@ from choicekit.outcomes import NotConverged, Policy
 ODDS_PER_WIN = 4.0
 
 
-def rlhf_policy(rewards: ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0) -> Policy:
+def regularised_value(
+    rewards: ArrayLike, policy: Policy | ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0
+) -> Floats:
+    """What a policy is worth to a reward with a KL penalty: F(π) = ⟨π, r⟩ − β·KL(π‖ρ), ``[...]``.
+
+    The optimum π* of :func:`rlhf_policy` is better than any π by exactly β·KL(π‖π*).
+
+    ``rewards[..., m]``, ``policy[..., m]`` and ``reference[..., m]`` (default: uniform) are broadcast together: for
+    groups ``[..., g, m]`` give a policy ``[..., 1, m]`` or ``[m]``. The value is −∞ where the policy answers what the
+    reference rules out. Raises ``ValueError`` for a policy or a reference that is not a distribution.
+
+    >>> regularised_value([1, 0, 2], [0.2, 0.2, 0.6], [0.5, 0.3, 0.2], beta=0.5).round(6).item()
+    1.202592
+    """
+    chosen = np.asarray(policy, np.float64)
+    values = np.asarray(rewards, np.float64)
+    if chosen.shape[-1:] != values.shape[-1:] or not (chosen >= 0).all():
+        raise ValueError(
+            f"policy: needed {values.shape[-1:]} probabilities, one an alternative, got shape {chosen.shape}"
+        )
+    if not np.allclose(chosen.sum(-1), 1, atol=1e-6):
+        raise ValueError(f"policy: probabilities must sum to 1, got {chosen.sum(-1).flat[0]:.6g}")
+    values, ground = checked(
+        np.broadcast_to(values, np.broadcast_shapes(values.shape, chosen.shape)), reference, beta, 1
+    )
+    found: Floats = np.einsum("...m,...m->...", chosen, values) - beta * kl(chosen, ground)
+    return found
+
+
+def rlhf_policy(
+    rewards: ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0, *, norms: Sequence[Norm] = ()
+) -> Policy:
     """The policy that KL-regularised reward maximisation converges to.
 
     The maximiser of ⟨π, r⟩ − β·KL(π‖ρ) is π_i ∝ ρ_i·exp(r_i/β), and any other policy falls short of it by exactly
-    β·KL(π‖π*).
+    β·KL(π‖π*). With ``norms`` it is the maximiser among the policies that meet them, the projection of π* onto them.
 
     ``rewards[..., m]``; ``reference[..., m]`` are probabilities (default: uniform); ``beta`` > 0 is in the units of
-    the rewards. Raises ``ValueError`` for rewards that are not finite, a reference that is not a distribution, or a
-    ``beta`` that is not positive.
+    the rewards; ``norms`` as in :class:`~choicekit.alignment.norms.Norm`. Raises ``ValueError`` for rewards that are
+    not finite, a reference that is not a distribution, or a ``beta`` that is not positive.
 
     Source: Rafailov et al. 2023, arXiv:2305.18290 (where the closed form is derived).
 
@@ -35,14 +71,17 @@ def rlhf_policy(rewards: ArrayLike, reference: ArrayLike | None = None, beta: fl
     [0.6, 0.4]
     """
     values, ground = checked(rewards, reference, beta, 1)
-    return Policy(tilt(values, ground, beta), ground, beta)
+    return _held(values, ground, beta, norms)
 
 
-def preference_matching_policy(rewards: ArrayLike, reference: ArrayLike | None = None) -> Policy:
+def preference_matching_policy(
+    rewards: ArrayLike, reference: ArrayLike | None = None, *, norms: Sequence[Norm] = ()
+) -> Policy:
     """The policy that answers as the population would choose: Luce's choice shares, softmax(r).
 
     For rewards on the Bradley–Terry scale π_i = e^{r_i} / Σ_j e^{r_j}, over the alternatives whose reference
-    probability is not 0. With rewards ``[..., g, m]`` see :func:`choice_shares`.
+    probability is not 0: the maximiser of ⟨π, r⟩ plus the entropy, with ``norms`` among the policies that meet them.
+    With rewards ``[..., g, m]`` see :func:`choice_shares`.
 
     Source: Xiao et al. 2025, arXiv:2405.16455.
 
@@ -51,7 +90,7 @@ def preference_matching_policy(rewards: ArrayLike, reference: ArrayLike | None =
     """
     values, ground = checked(rewards, reference, 1.0, 1)
     available = (ground > 0) / (ground > 0).sum(-1, keepdims=True)
-    return Policy(tilt(values, available, 1.0), available, 1.0)
+    return _held(values, available, 1.0, norms)
 
 
 def choice_shares(rewards: ArrayLike, reference: ArrayLike | None = None, weights: ArrayLike | None = None) -> Floats:
@@ -78,7 +117,12 @@ def preferences(rewards: ArrayLike, weights: ArrayLike | None = None) -> Floats:
 
 
 def borda_policy(
-    rewards: ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0, *, weights: ArrayLike | None = None
+    rewards: ArrayLike,
+    reference: ArrayLike | None = None,
+    beta: float = 1.0,
+    *,
+    weights: ArrayLike | None = None,
+    norms: Sequence[Norm] = (),
 ) -> Policy:
     """The KL-regularised policy of the Borda score, an alternative's mean win probability against all others.
 
@@ -86,7 +130,8 @@ def borda_policy(
     probabilities on the log-odds scale, so that ``beta`` means what it means for the other policies. This is the
     optimum of the identity-Ψ objective with a uniform opponent (Azar et al. 2023, arXiv:2310.12036).
 
-    ``rewards[..., g, m]``, ``weights[g]`` (default equal).
+    ``rewards[..., g, m]``, ``weights[g]`` (default equal). With ``norms`` the score stays and the policy is the best
+    of those that meet them: what is forbidden is not answered, but wins against it still count.
 
     >>> borda_policy([[1.0, 0.0], [-1.0, 0.0]], beta=0.1).probabilities.tolist()
     [0.5, 0.5]
@@ -95,21 +140,33 @@ def borda_policy(
     available = (ground > 0).astype(np.float64)
     opponents = np.maximum(available.sum(-1, keepdims=True) - 1, 1)
     wins = (preferences(values, weights) - 0.5) * available[..., None, :]
-    return Policy(tilt(ODDS_PER_WIN * wins.sum(-1) / opponents, ground, beta), ground, beta)
+    return _held(ODDS_PER_WIN * wins.sum(-1) / opponents, ground, beta, norms)
 
 
 def random_dictatorship_policy(
-    rewards: ArrayLike, reference: ArrayLike | None = None, beta: float = 1.0, *, weights: ArrayLike | None = None
+    rewards: ArrayLike,
+    reference: ArrayLike | None = None,
+    beta: float = 1.0,
+    *,
+    weights: ArrayLike | None = None,
+    norms: Sequence[Norm] = (),
 ) -> Policy:
     """Draw a group in proportion to its weight and play its own optimum: Σ_g w_g·π_g* (Gibbard 1977).
 
-    ``rewards[..., g, m]``, ``weights[g]`` (default equal).
+    ``rewards[..., g, m]``, ``weights[g]`` (default equal). With ``norms`` each group plays its optimum among the
+    policies that meet them, and so does the mixture; ``norm_prices`` are the groups' own, mixed in the same way.
 
     >>> random_dictatorship_policy([[1, 0], [0, 1]], beta=0.01, weights=[3, 1]).probabilities.round(6).tolist()
     [0.75, 0.25]
     """
     values, ground = checked(rewards, reference, beta, 2)
-    return Policy(average(tilt(values, ground[..., None, :], beta), weights), ground, beta)
+    if not norms:
+        return Policy(average(tilt(values, ground[..., None, :], beta), weights), ground, beta)
+    own = [_held(values[..., g, :], ground, beta, norms) for g in range(values.shape[-2])]
+    share = normalised(weights, len(own))
+    policy = average(np.stack([each.probabilities for each in own], axis=-2), share)
+    prices = [w * np.asarray(each.norm_prices) for w, each in zip(share, own, strict=True) if w > 0]
+    return Policy(policy, ground, beta, norm_prices=np.sum(prices, axis=0))
 
 
 def maximal_lottery_policy(
@@ -118,6 +175,7 @@ def maximal_lottery_policy(
     beta: float = 1.0,
     *,
     weights: ArrayLike | None = None,
+    norms: Sequence[Norm] = (),
     tolerance: float = 1e-10,
 ) -> Policy:
     """The KL-regularised maximal lottery: the equilibrium of the preference game played by two copies of the policy.
@@ -125,7 +183,9 @@ def maximal_lottery_policy(
     Each player maximises 4·(P(π ≻ π') − ½) − β·KL(π‖ρ) + β·KL(π'‖ρ), with P the population's :func:`preferences`
     and 4 = 1/σ'(0) as in :func:`borda_policy`. The equilibrium is unique and solves π_i ∝ ρ_i·exp(4·Σ_j P_ij π_j/β);
     for β → 0 it tends to a maximal lottery. It is found by Newton's method: the game is antisymmetric, so the
-    linear systems are never singular.
+    linear systems are never singular. With ``norms`` both players are held to them: the equilibrium is the answer to
+    itself that is best among the policies that meet them, found by the same method on its conditions with a price
+    on each norm, and checked by projection.
 
     Raises ``NotConverged`` where the fixed point is not met to ``tolerance`` (in log-probabilities).
 
@@ -137,49 +197,19 @@ def maximal_lottery_policy(
     """
     values, ground = checked(rewards, reference, beta, 2)
     game = ODDS_PER_WIN * (preferences(values, weights) - 0.5)
-    # First from the Borda score, which is near where most agree; if that fails, along the path from large β.
-    available = ground > 0
-    uniform = available / available.sum(-1, keepdims=True)
-    logits, missed = _equilibrium(game, ground, beta, np.einsum("...ij,...j->...i", game, uniform) / beta, tolerance)
-    if missed > tolerance:
-        logits, strength = np.zeros(ground.shape), max(float(np.abs(game).max()), beta)
-        while True:
-            logits, missed = _equilibrium(game, ground, strength, logits, tolerance)
-            if strength <= beta or missed > tolerance:
-                break
-            strength = max(beta, strength / 2)
-    policy = Policy(tilt(logits, ground, 1.0), ground, beta)
+    probabilities, prices, missed = equilibrium(game, ground, beta, norms, tolerance)
+    policy = Policy(probabilities, ground, beta, norm_prices=prices)
     if missed > tolerance:
         raise NotConverged(
-            f"maximal_lottery_policy: fixed point missed by {missed:.1e} at β = {strength:.3g}; use a larger beta",
-            policy,
+            f"maximal_lottery_policy: fixed point missed by {missed:.1e} at β = {beta:.3g}; use a larger beta", policy
         )
     return policy
 
 
-def _equilibrium(game: Floats, ground: Floats, beta: float, logits: Floats, tolerance: float) -> tuple[Floats, float]:
-    """Newton's method for z = Gπ/β − const on the available alternatives, π ∝ ρe^z; with the relative error left."""
-    available = ground > 0
-    missed = np.inf
-    for _ in range(60):
-        policy = tilt(logits, ground, 1.0)
-        against = np.einsum("...ij,...j->...i", game, policy)
-        error = np.where(available, against / beta - logits, 0)
-        error -= np.where(available, error.sum(-1, keepdims=True) / available.sum(-1, keepdims=True), 0)
-        missed = float(np.abs(error).max()) / max(1.0, float(np.abs(logits).max()))
-        if missed <= tolerance:
-            break
-        # dπ = (diag π − ππᵀ) dz, so the Jacobian of z − Gπ/β is I − J with J = (G·diag π − Gπ πᵀ)/β, whose columns
-        # vanish where π does: solve on what carries the mass, then substitute.
-        width = int((policy > 1e-7).sum(-1).max())
-        support = np.argsort(-policy, axis=-1)[..., :width]
-        moved = np.take_along_axis(game, support[..., None, :], -1) - against[..., :, None]
-        moved *= np.take_along_axis(policy, support, -1)[..., None, :] / beta
-        inner = np.take_along_axis(moved, support[..., :, None], -2)
-        known = np.take_along_axis(error, support, -1)[..., None]
-        step = error + (moved @ np.linalg.solve(np.eye(width) - inner, known))[..., 0]
-        # What has no probability and loses more may fall as far as it likes; everything else moves by at most 4.
-        falls = (policy <= 1e-14) & (step < 0)
-        longest = np.where(falls, 0, np.abs(step)).max(-1, keepdims=True)
-        logits = logits + step * np.where(falls, 1.0, np.minimum(1.0, 4.0 / np.maximum(longest, 1e-300)))
-    return logits, missed
+def _held(values: Floats, ground: Floats, beta: float, norms: Sequence[Norm]) -> Policy:
+    """The optimum of a reward with a KL penalty among the policies that meet norms."""
+    if not norms:
+        return Policy(tilt(values, ground, beta), ground, beta)
+    with np.errstate(divide="ignore"):
+        found, prices = held(np.log(ground) + values / beta, ground, norms, beta)
+    return Policy(found, ground, beta, norm_prices=prices)

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from choicekit.alignment._robust import Loss, least, minimax, two_losses
 from choicekit.alignment._tabular import Floats, normalised
@@ -279,6 +278,8 @@ def robust_log_odds(
     >>> found.log_odds.round(3).item(), found.excess.round(4).tolist()
     (1.099, [0.144, 0.144])
     """
+    from scipy import special
+
     chance = np.array(shares, np.float64)
     if chance.ndim < 1 or 0 in chance.shape or not ((chance >= 0) & (chance <= 1)).all():
         raise ValueError(f"shares: needed probabilities [..., group] from 0 to 1, got shape {chance.shape}")

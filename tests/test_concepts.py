@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from choicekit.alignment.annotator_policies import AnnotatorPolicies, annotator_policies
+from choicekit.alignment.concepts import AnnotatorPolicies, annotator_policies
 
 Floats = NDArray[np.float64]
 
