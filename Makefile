@@ -44,6 +44,7 @@ bench: $(VENV)/.bench $(PEERS)/.done  ## time ours beside the peers, and measure
 	@$(PEERS)/bin/python benchmarks/against.py axioms
 	@$(PEERS)/bin/python benchmarks/against.py alignment
 	@$(BIN)/python benchmarks/sat.py
+	@$(BIN)/python benchmarks/group_robust_bandits.py
 	@$(BIN)/python benchmarks/plackett_luce.py
 	@$(BIN)/python benchmarks/mixtures.py
 	@$(BIN)/python benchmarks/scale.py

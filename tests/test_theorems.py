@@ -6,6 +6,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import choicekit as ck
-from choicekit import alignment, domains, models, rules, solvers
+from choicekit import alignment, domains, rules, solvers
 from theorems import _table
 from theorems.__main__ import main
 
@@ -108,13 +109,24 @@ def _kept(votes: ck.Rankings, *, features: Any, loss: str = "") -> ck.Scores:
     return ck.Scores(votes.alternatives, np.asarray(features) @ np.ones(np.shape(features)[1]))
 
 
-def _certain(rewards: Any, **_: Any) -> Any:
-    return np.triu(np.ones(2 * np.shape(rewards)[-1:]), 1) + 0.5 * np.eye(np.shape(rewards)[-1])
+def _certain(utilities: Any, *_: Any) -> Any:
+    return np.triu(np.ones(2 * np.shape(utilities)[-1:]), 1) + 0.5 * np.eye(np.shape(utilities)[-1])
+
+
+def _found(better: Any, worse: Any) -> alignment.Expressibility:
+    """Utilities, whatever was asked."""
+    assert len(better) == len(worse)
+    return alignment.Expressibility(Fraction(1), (Fraction(0), Fraction(1, 2), Fraction(1)), None)
+
+
+def _wins(preferences: Any, *_: Any, **__: Any) -> Any:
+    """Copeland's scores in the place of Bradley and Terry's."""
+    return (np.asarray(preferences) > 0.5).sum(-1).astype(np.float64)
 
 
 # The theorem, the function replaced, by what, and a part of the name of the claim that is to fail.
 WRONG: list[tuple[str, Any, str, Any, str]] = [
-    ("allais_1953", solvers, "linear_program", _rising, "margin_is_zero"),
+    ("allais_1953", alignment, "linear_reward", _found, "no_utilities_have_both"),
     ("black_1948", domains, "single_peaked", _on_an_axis, "sixteen"),
     ("black_1948", domains, "single_peaked", _on_an_axis, "every_profile_of_three"),
     ("black_1948", domains, "single_peaked", _on_an_axis, "on_no_axis"),
@@ -125,8 +137,8 @@ WRONG: list[tuple[str, Any, str, Any, str]] = [
     ("ge_2024", rules, "leximax_copeland", rules.loss_rule, "second"),
     ("golz_2025", rules, "maximal_lottery", _uniform, "drawn_population"),
     ("golz_2025", rules, "maximal_lottery", _uniform, "search"),
-    ("golz_2025", alignment, "preferences", _certain, "two_lines"),
-    ("golz_2025", alignment, "preferences", _certain, "tell_apart"),
+    ("golz_2025", alignment, "bradley_terry_population", _certain, "two_lines"),
+    ("golz_2025", alignment, "bradley_terry_population", _certain, "tell_apart"),
     ("harsanyi_1955", solvers, "linear_program", _rising, "at_least_zero"),
     ("harsanyi_1955", rules, "utilitarian", rules.egalitarian, "worked"),
     ("kalai_smorodinsky_1975", rules, "kalai_smorodinsky", rules.nash_lottery, "are_monotone"),
@@ -141,9 +153,9 @@ WRONG: list[tuple[str, Any, str, Any, str]] = [
     ("nash_1950", rules, "nash_lottery", rules.kalai_smorodinsky, "irrelevant"),
     ("nash_1950", rules, "nash_lottery", rules.kalai_smorodinsky, "line"),
     ("siththaranjan_2024", rules, "borda", rules.plurality, "on_ballots"),
-    ("siththaranjan_2024", models, "bradley_terry", _copeland, "fitted_order"),
-    ("siththaranjan_2024", models, "bradley_terry", _copeland, "unequal"),
-    ("siththaranjan_2024", models, "bradley_terry", _copeland, "condorcet_winner"),
+    ("siththaranjan_2024", alignment, "population_rewards", _wins, "fitted_order"),
+    ("siththaranjan_2024", alignment, "population_rewards", _wins, "unequal"),
+    ("siththaranjan_2024", alignment, "population_rewards", _wins, "condorcet_winner"),
     ("young_1974", rules, "borda", rules.plurality, "leave_borda"),
     ("young_1974", rules, "minimax", rules.borda, "minimax"),
     ("young_1974", rules, "plurality", rules.instant_runoff, "scoring_rules_reinforce"),

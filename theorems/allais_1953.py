@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from choicekit.alignment import linear_reward
+from choicekit import alignment
 
 METHOD = ("LP", "witness")
 #: Chances of 0, 1 and 5 million.
@@ -38,13 +38,15 @@ def claim_the_preferences_of_allais_contradict_each_other() -> None:
 
 def claim_no_utilities_have_both() -> None:
     """The linear programme ends on that certificate, weights ½ and ½, and not on utilities."""
-    assert linear_reward([A, D], [B, C]).certificate == (Fraction(1, 2), Fraction(1, 2)), "another certificate"
+    assert alignment.linear_reward([A, D], [B, C]).certificate == (Fraction(1, 2), Fraction(1, 2)), (
+        "another certificate"
+    )
 
 
 def claim_preferences_that_do_not_reverse_have_utilities() -> None:
     """A ≻ B with C ≻ D, and B ≻ A with D ≻ C, have utilities: the programme's, and 0, 1, 1.05 and 0, 1, 5."""
-    assert linear_reward([A, C], [B, D]).expressible, "no utilities for A ≻ B and C ≻ D"
-    assert linear_reward([B, D], [A, C]).expressible, "no utilities for B ≻ A and D ≻ C"
+    assert alignment.linear_reward([A, C], [B, D]).expressible, "no utilities for A ≻ B and C ≻ D"
+    assert alignment.linear_reward([B, D], [A, C]).expressible, "no utilities for B ≻ A and D ≻ C"
     careful, neutral = [Fraction(0), Fraction(1), Fraction(21, 20)], [Fraction(0), Fraction(1), Fraction(5)]
     assert _value(careful, A) > _value(careful, B), "the first utilities do not prefer A to B"
     assert _value(careful, C) > _value(careful, D), "the first utilities do not prefer C to D"

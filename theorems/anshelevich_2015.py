@@ -21,8 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit import Rankings, domains, rules, solvers
-from choicekit.alignment.distortions import metric_distortion
+from choicekit import Rankings, alignment, domains, rules, solvers
 
 METHOD = ("LP", "certificate", "exhaustive")
 
@@ -94,7 +93,9 @@ def claim_two_alternatives() -> None:
             votes = Rankings.from_orders({"ab": s, "ba": n - s} if s < n else {"ab": s})
             ratio = Fraction(2 * n, s) - 1
             assert _reached(votes, 0, 1) == _bound(votes, 0, 1) == ratio, f"{s} of {n} supporters: not {ratio}"
-            assert abs(metric_distortion(votes, "a").value - ratio) <= 1e-6, f"{s} of {n} supporters: the library's"
+            assert abs(alignment.metric_distortion(votes, "a").value - ratio) <= 1e-6, (
+                f"{s} of {n} supporters: the library's"
+            )
     votes = Rankings.from_orders({"ab": 1, "ba": 1})
     assert min(_reached(votes, 0, 1), _reached(votes, 1, 0)) == 3, "at 1 to 1 some alternative has less than 3"
 
@@ -112,7 +113,7 @@ def claim_copeland_at_most_five_and_some_at_most_three() -> None:
                     assert label not in winners, f"{votes.ranks.tolist()}: Copeland chooses a dominated alternative"
                     continue  # all prefer some other one, which is no worse
                 worst = max(_bound(votes, chosen, best) for best in range(m) if best != chosen)
-                found = metric_distortion(votes, label).value
+                found = alignment.metric_distortion(votes, label).value
                 assert abs(found - worst) <= 1e-6, f"{votes.ranks.tolist()}: {label} has {worst}, the library {found}"
                 least = min(least, worst)
                 if label in winners:

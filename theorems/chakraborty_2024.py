@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment
-from choicekit.alignment.bounds import least_curvature, maxmin_bound, reward_distance_bound
 
 METHOD = ("numeric", "witness")
 
@@ -39,7 +38,7 @@ def _two_groups(t: float, share: float, size: float, beta: float) -> tuple[float
     pooled = np.log(chance / (1 - chance)) / (2 * size)
     policy = alignment.rlhf_policy(pooled * features, beta=beta)
     missed = float(alignment.gap([t * features], policy, beta=beta).gaps[0])
-    least = least_curvature([t], [pooled], features[:, None], beta=beta)
+    least = alignment.least_curvature([t], [pooled], features[:, None], beta=beta)
     return missed, abs(_logistic(2 * size * t) - _logistic(-2 * size * t)), least, pooled
 
 
@@ -64,9 +63,9 @@ def claim_linear_form_is_false() -> None:
     for t, holds in ((1.0, True), (0.01, False), (0.001, False)):
         missed, distance, least, _ = _two_groups(t, share=0.2, size=0.5, beta=1.0)
         for curvature in (0.25, least):  # of the features over the two responses, which are ±½; L = 1
-            linear = maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=curvature, form="printed")
+            linear = alignment.maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=curvature, form="printed")
             assert (missed >= linear) == holds, f"t = {t}: gap {missed:.3g}, linear form {linear:.3g}"
-        quadratic = maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=least)
+        quadratic = alignment.maxmin_bound(distance, 0.2, size=0.5, beta=1.0, curvature=least)
         assert missed * SLACK >= quadratic, f"t = {t}: the quadratic form fails"
     assert np.isclose(_two_groups(1.0, 0.2, 0.5, 1.0)[0], 0.2977, rtol=0, atol=5e-5)
 
@@ -78,9 +77,9 @@ def claim_quadratic_in_the_distance_of_choices() -> None:
         for _ in range(10):
             share, size, beta = rng.uniform(0.02, 0.98), np.exp(rng.normal() / 2), np.exp(rng.normal())
             missed, distance, least, pooled = _two_groups(float(t), share, size, beta)
-            middle = reward_distance_bound([t], [pooled], [[size], [-size]], beta=beta)
+            middle = alignment.reward_distance_bound([t], [pooled], [[size], [-size]], beta=beta)
             assert missed * SLACK + 1e-15 >= middle, f"t = {t:.3g}: gap {missed:.3g} below {middle:.3g}"
-            bound = maxmin_bound(distance, share, size=size, beta=beta, curvature=least)
+            bound = alignment.maxmin_bound(distance, share, size=size, beta=beta, curvature=least)
             assert middle * SLACK >= bound, "not ε²"
 
 
@@ -93,7 +92,7 @@ def claim_quadratic_in_the_distance_of_rewards() -> None:
         own, pooled = rng.normal(size=(2, width))
         policy = alignment.rlhf_policy(features @ pooled, reference, beta)
         missed = float(alignment.gap([features @ own], policy, reference, beta).gaps[0])
-        bound = reward_distance_bound(own, pooled, features, reference, beta)
+        bound = alignment.reward_distance_bound(own, pooled, features, reference, beta)
         assert missed * SLACK + 1e-14 >= bound, f"gap {missed:.3g} below {bound:.3g}"
 
 

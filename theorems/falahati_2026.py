@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.alignment.retraining import curated_retraining, curation_limit
+from choicekit import alignment
 
 METHOD = ("numeric", "witness")
 
@@ -34,7 +34,7 @@ def _welfare(policy: Floats, kept: Floats, shares: Floats) -> float:
 
 def claim_outside_mass_need_not_die() -> None:
     """With favourites ln 100 apart a compromise e^−δ = 0.8 rises from ¼ of the mass to 0.44, 0.98 and 1."""
-    mass = curated_retraining(np.full(4, 0.25), np.log(COMPROMISE), rounds=200).policies[:, 2]
+    mass = alignment.curated_retraining(np.full(4, 0.25), np.log(COMPROMISE), rounds=200).policies[:, 2]
     assert (np.diff(mass[:60]) > 0).all(), "the compromise does not rise"
     assert [round(float(mass[t]), 3) for t in (1, 10)] == [0.442, 0.980], f"{mass[1]}, {mass[10]}"
     assert mass[-1] > 1 - 1e-9, f"{mass[-1]} in the limit"
@@ -49,7 +49,7 @@ def claim_when_a_compromise_grows() -> None:
             grows = 2 * np.exp(-loss) > 1 + np.exp(-apart)
             for middle in (0.05, 0.5, 0.95):
                 start = [(1 - middle) / 2, (1 - middle) / 2, middle]
-                mass = curated_retraining(start, rewards, rounds=50).policies[:, 2]
+                mass = alignment.curated_retraining(start, rewards, rounds=50).policies[:, 2]
                 # where all or nothing is left rounding decides
                 open_still = np.minimum(mass[1:], 1 - mass[1:]) >= 1e-9
                 rises = np.diff(mass)[open_still] > 0
@@ -66,14 +66,16 @@ def claim_nash_welfare_never_falls_and_is_reached() -> None:
         groups, size = int(rng.integers(2, 4)), int(rng.integers(2, 6))
         rewards, shares = rng.normal(size=(groups, size)), rng.dirichlet(np.ones(groups))
         kept = np.exp(rewards)
-        path = curated_retraining(np.full(size, 1 / size), rewards, shares, rounds=2000 if draw < 40 else 300).policies
+        path = alignment.curated_retraining(
+            np.full(size, 1 / size), rewards, shares, rounds=2000 if draw < 40 else 300
+        ).policies
         welfare = np.array([_welfare(policy, kept, shares) for policy in path[:301]])
         assert (np.diff(welfare) >= -1e-12).all(), "the welfare falls"
         policy = path[-1]
         # by concavity no distribution is better by more than the logarithm of the largest growth factor
         certified = float(np.log(((shares / (kept @ policy)) @ kept).max()))
         assert certified <= 1e-2 or draw >= 40, f"{certified:.1e} from the optimum"
-        best = curation_limit(rewards, shares).probabilities
+        best = alignment.curation_limit(rewards, shares).probabilities
         short = _welfare(best, kept, shares) - _welfare(policy, kept, shares)
         assert -1e-9 <= short <= certified + 1e-9, f"below Nash's by {short:.1e}, certified {certified:.1e}"
 
@@ -81,9 +83,9 @@ def claim_nash_welfare_never_falls_and_is_reached() -> None:
 def claim_worked_limits() -> None:
     """q = (.7, .3) on [[1, 0, .6], [0, 1, .6]], 0 being 1e-12, ends at (¼, 0, ¾); a single curator at its favourite."""
     rewards = np.log([[1, 1e-12, 0.6], [1e-12, 1, 0.6]])
-    policy = curated_retraining(np.full(3, 1 / 3), rewards, [0.7, 0.3], rounds=2000).last
+    policy = alignment.curated_retraining(np.full(3, 1 / 3), rewards, [0.7, 0.3], rounds=2000).last
     assert np.allclose(policy, [0.25, 0, 0.75], rtol=0, atol=1e-6), f"{policy}"  # worth 0.7 and 0.45
-    alone = curated_retraining(np.full(3, 1 / 3), [[0.0, 1.0, 0.5]], rounds=200).last
+    alone = alignment.curated_retraining(np.full(3, 1 / 3), [[0.0, 1.0, 0.5]], rounds=200).last
     assert alone[1] > 1 - 1e-9, f"{alone}"
 
 
@@ -105,7 +107,7 @@ def claim_plateau() -> None:
     kappa = np.exp(-6.0)
     for q in (0.1, 0.3, 0.5, 0.8, 0.95):
         rewards = [[0.0, -6.0], [-6.0, 0.0]]
-        policy = curated_retraining([0.5, 0.5], rewards, [q, 1 - q], rounds=200).last
+        policy = alignment.curated_retraining([0.5, 0.5], rewards, [q, 1 - q], rounds=200).last
         aim = (q - kappa + kappa**2 * (1 - q)) / (1 - kappa) ** 2
         assert np.isclose(policy[0], aim, rtol=0, atol=1e-12), f"q = {q}: {policy[0]}, not {aim}"
         assert (q - kappa) / (1 - kappa) <= aim <= q / (1 - kappa)

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import rules
-from choicekit.alignment.distortions import bradley_terry_population, distortion, distortion_bound
+from choicekit import alignment, rules
 
 METHOD = ("numeric", "witness")
 BETAS = (1.0, 2.0, 5.0, 10.0)
@@ -35,11 +34,13 @@ def _drawn(draws: int) -> list[tuple[Floats, float]]:
 
 def _check(utilities: Floats, beta: float) -> float:
     """The distortion of the maximal lottery, it and the Borda winner's held against their bounds."""
-    chances = bradley_terry_population(utilities, beta)
-    lottery = float(distortion(rules.maximal_lottery(ck.Margins(chances - chances.T)).probabilities, utilities))
-    borda = float(distortion(np.eye(len(chances))[chances.sum(1).argmax()], utilities))
+    chances = alignment.bradley_terry_population(utilities, beta)
+    lottery = float(
+        alignment.distortion(rules.maximal_lottery(ck.Margins(chances - chances.T)).probabilities, utilities)
+    )
+    borda = float(alignment.distortion(np.eye(len(chances))[chances.sum(1).argmax()], utilities))
     for name, reached in (("maximal_lottery", lottery), ("borda", borda)):
-        bound = distortion_bound(name, beta).upper
+        bound = alignment.distortion_bound(name, beta).upper
         assert reached <= bound + 1e-6, f"β = {beta}: {name} has {reached} for {utilities.tolist()}"
     return lottery
 
@@ -60,16 +61,16 @@ def claim_no_search_for_the_worst_exceeds_the_bounds() -> None:
             tried = np.clip(at + moves, 0.0, 1.0)
             if tried.any() and (found := _check(tried, beta)) > reached:
                 at, reached = tried, found
-        worst = max(worst, reached / distortion_bound("maximal_lottery", beta).upper)
+        worst = max(worst, reached / alignment.distortion_bound("maximal_lottery", beta).upper)
     assert worst > 0.5, f"the searches reach only {worst:.2f} of the bound"
 
 
 def claim_win_probabilities_are_between_two_lines_in_the_utilities() -> None:
     """In 400 draws κ u(a) − u(b)/4 ≤ (P(a, b) − ½)/β ≤ u(a)/4 − κ u(b) for all pairs, κ = (σ(β) − ½)/β, to 1e-12."""
     for utilities, beta in _drawn(400):
-        mean, kappa = utilities.mean(0), 0.25 / distortion_bound("every", beta).lower
+        mean, kappa = utilities.mean(0), 0.25 / alignment.distortion_bound("every", beta).lower
         assert abs(kappa - (1 / (1 + np.exp(-beta)) - 0.5) / beta) <= 1e-15, f"κ = {kappa} at β = {beta}"
-        excess = (bradley_terry_population(utilities, beta) - 0.5) / beta
+        excess = (alignment.bradley_terry_population(utilities, beta) - 0.5) / beta
         off = ~np.eye(len(mean), dtype=bool)
         low = kappa * mean[:, None] - mean / 4
         high = mean[:, None] / 4 - kappa * mean
@@ -86,7 +87,10 @@ def claim_populations_that_comparisons_do_not_tell_apart_attain_the_bound() -> N
         few = lost / (won + lost)  # few · (σ(β) − ½) = (1 − few) · (σ(small · β) − ½)
         pair, shares = np.zeros((2, size)), [few, 1 - few]
         pair[0, 0], pair[1, 1:] = 1.0, small
-        chances = bradley_terry_population(pair[:, :3], beta, shares)  # the others are as the second
+        chances = alignment.bradley_terry_population(pair[:, :3], beta, shares)  # the others are as the second
         assert np.abs(chances - 0.5).max() <= 1e-12, f"comparisons tell: {chances.tolist()}"
-        ratio = float(distortion(np.full(size, 1 / size), pair, shares)) / distortion_bound("every", beta).lower
+        ratio = (
+            float(alignment.distortion(np.full(size, 1 / size), pair, shares))
+            / alignment.distortion_bound("every", beta).lower
+        )
         assert 0.99 <= ratio <= 1.0, f"β = {beta}: {ratio} of the bound"

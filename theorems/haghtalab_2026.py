@@ -22,8 +22,7 @@ from itertools import combinations
 import numpy as np
 
 import choicekit as ck
-from choicekit import domains, models, rules
-from choicekit.alignment.stability import leaderboard_stability, stable_leaderboard
+from choicekit import alignment, domains, models, rules
 
 METHOD = ("exhaustive", "witness", "numeric")
 
@@ -45,7 +44,7 @@ def _cycles(groups: int, length: int) -> ck.Rankings:
 def claim_sixty_forty() -> None:
     """6 abcd and 4 dcba: the prefixes a, ab, abc have 0.4, 0.8 and 1.2, the committee ad has 0."""
     votes = ck.Rankings.from_orders({"abcd": 6, "dcba": 4})
-    majority, shared = leaderboard_stability(votes, "abcd"), leaderboard_stability(votes, "adbc")
+    majority, shared = alignment.leaderboard_stability(votes, "abcd"), alignment.leaderboard_stability(votes, "adbc")
     assert np.allclose(majority.gamma, [0.4, 0.8, 1.2, 0], rtol=0, atol=1e-12), f"{majority.gamma}"
     assert np.allclose(shared.gamma, [0.4, 0, 0, 0], rtol=0, atol=1e-12), f"{shared.gamma}"
     assert shared.stable(), "the order that takes turns is not stable"
@@ -108,7 +107,7 @@ def claim_pooled_leaderboards_leave_clusters_out() -> None:
             first, second = np.nonzero(won)
             pairs = ck.Comparisons([names[a] for a in first], [names[a] for a in second], weight=won[first, second])
             scores = models.bradley_terry(pairs, prior=3.0).scores
-            pooled = leaderboard_stability(votes, [names[a] for a in np.argsort(-scores)])
+            pooled = alignment.leaderboard_stability(votes, [names[a] for a in np.argsort(-scores)])
             assert pooled.gamma.max() > 2, f"dispersion {dispersion}: the pooled order has {pooled.gamma.max():.2f}"
-            greedy = stable_leaderboard(votes).gamma.max()
+            greedy = alignment.stable_leaderboard(votes).gamma.max()
             assert greedy < 1.5, f"dispersion {dispersion}: the greedy order has {greedy:.2f}"

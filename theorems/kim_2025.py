@@ -19,11 +19,6 @@ from numpy.typing import NDArray
 
 import choicekit as ck
 from choicekit import alignment, domains, models, rules
-from choicekit.alignment.proportional import (
-    feasible_shares,
-    population_proportional_policy,
-    proportionality_level,
-)
 
 METHOD = ("exhaustive", "numeric")
 
@@ -47,14 +42,14 @@ def claim_feasible_shares() -> None:
     seen, strict = 0, 0
     for votes in _profiles():
         first, preferences = _shares(votes)
-        least = feasible_shares(preferences)
+        least = alignment.feasible_shares(preferences)
         assert (first <= least + 1e-12).all(), f"{votes.ranks.tolist()}: {first} first places, support {least}"
         strict += bool((first < least - 1e-12).any())
         proportional = rules.population_proportional(votes).probabilities
         assert np.allclose(proportional, least / least.sum(), rtol=0, atol=1e-12)
-        policy = population_proportional_policy(preferences)
+        policy = alignment.population_proportional_policy(preferences)
         assert np.allclose(policy.probabilities, proportional, rtol=0, atol=1e-12), "the policy is not the rule"
-        level = proportionality_level(policy, first)
+        level = alignment.proportionality_level(policy, first)
         assert level >= 1 / least.sum() - 1e-12, f"{votes.ranks.tolist()}: level {level}, less than 1/Σu"
         seen += 1
     assert seen == 1410, f"{seen} profiles"
@@ -66,7 +61,7 @@ def claim_random_dictatorship_is_proportional() -> None:
     for votes in _profiles():
         shares, _ = _shares(votes)
         found = rules.random_dictatorship(votes).probabilities
-        assert abs(proportionality_level(found, shares) - 1) <= 1e-12
+        assert abs(alignment.proportionality_level(found, shares) - 1) <= 1e-12
         assert np.allclose(found, shares, rtol=0, atol=1e-12), f"{votes.ranks.tolist()}: {found}, not {shares}"
 
 
@@ -78,7 +73,7 @@ def claim_jury() -> None:
     for beta, lottery in expected.items():
         for policy in (
             rules.population_proportional(votes, beta=beta),
-            population_proportional_policy(_shares(votes)[1], beta),
+            alignment.population_proportional_policy(_shares(votes)[1], beta),
         ):
             found = policy.probabilities[place]
             assert np.allclose(found, lottery, rtol=0, atol=6e-5), f"β = {beta}: {found}"

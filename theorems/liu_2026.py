@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import rules
-from choicekit.alignment import game_learning, games
+from choicekit import alignment, rules
 
 METHOD = ("numeric", "certificate")
 
@@ -42,19 +41,19 @@ def claim_equilibrium() -> None:
 
 def claim_comal_converges() -> None:
     """40 rounds at τ = 0.1: KL(π*‖π) never rises, is below 1e-7 after 10, and exploitability ends below 1e-12."""
-    found = game_learning.comal(GAME, START, 0.1, rounds=40, target=EQUILIBRIUM)
+    found = alignment.comal(GAME, START, 0.1, rounds=40, target=EQUILIBRIUM)
     assert found.divergence is not None
     assert (np.diff(found.divergence) <= 1e-14).all(), "the divergence rises"
     assert found.divergence[10] <= 1e-7, f"{found.divergence[10]:.1e} after 10 rounds"
-    assert games.exploitability(found.policy, GAME) <= 1e-12
+    assert alignment.exploitability(found.policy, GAME) <= 1e-12
 
 
 def claim_inner_rate() -> None:
     """KL(π*_τ‖μ_k+1) ≤ (1 − ητ/2)^k·KL(π*_τ‖ρ) for 400 steps, η = 0.05 and 0.3, τ = 0.1."""
-    aim = games.regularised_equilibrium(GAME, START, 0.1)
-    assert games.exploitability(aim, GAME, reference=START, tau=0.1) <= 1e-12, "not the regularised equilibrium"
+    aim = alignment.regularised_equilibrium(GAME, START, 0.1)
+    assert alignment.exploitability(aim, GAME, reference=START, tau=0.1) <= 1e-12, "not the regularised equilibrium"
     for rate in (0.05, 0.3):
-        inner = game_learning.mirror_descent(GAME, START, 0.1, steps=400, learning_rate=rate, target=aim)
+        inner = alignment.mirror_descent(GAME, START, 0.1, steps=400, learning_rate=rate, target=aim)
         assert inner.divergence is not None
         bound = (1 - rate * 0.1 / 2) ** np.arange(400) * inner.divergence[0]
         assert (inner.divergence[1:] <= bound + 1e-12).all(), f"η = {rate}: slower than promised"
@@ -62,11 +61,13 @@ def claim_inner_rate() -> None:
 
 def claim_controls_fail() -> None:
     """Plain weights are far from equilibrium after 3,000 steps though their mean is near; a fixed reference is off."""
-    plain = game_learning.mirror_descent(GAME, START, steps=3000)
-    assert games.exploitability(plain.policy, GAME) > 0.1, "the last iterate converged"
-    assert games.exploitability(plain.average, GAME) < 0.01, "the mean did not converge"
-    fixed = game_learning.mirror_descent(GAME, START, 0.1, steps=3000)
-    assert np.isclose(games.exploitability(fixed.policy, GAME), 0.0294, rtol=0, atol=5e-5), "another bias than computed"
+    plain = alignment.mirror_descent(GAME, START, steps=3000)
+    assert alignment.exploitability(plain.policy, GAME) > 0.1, "the last iterate converged"
+    assert alignment.exploitability(plain.average, GAME) < 0.01, "the mean did not converge"
+    fixed = alignment.mirror_descent(GAME, START, 0.1, steps=3000)
+    assert np.isclose(alignment.exploitability(fixed.policy, GAME), 0.0294, rtol=0, atol=5e-5), (
+        "another bias than computed"
+    )
 
 
 def claim_comal_on_drawn_games() -> None:
@@ -75,9 +76,9 @@ def claim_comal_on_drawn_games() -> None:
     for _ in range(12):
         upper = np.triu(rng.uniform(-0.45, 0.45, (4, 4)), 1)
         game = 0.5 + upper - upper.T
-        aim = games.equilibrium(game)
+        aim = alignment.equilibrium(game)
         assert aim.unique
-        found = game_learning.comal(game, rng.dirichlet(np.ones(4) * 5), 0.1, rounds=25, target=aim.policy)
+        found = alignment.comal(game, rng.dirichlet(np.ones(4) * 5), 0.1, rounds=25, target=aim.policy)
         assert found.divergence is not None
         assert (np.diff(found.divergence) <= 1e-9).all(), "rises"
         first, last = found.exploitability[0], found.exploitability[-1]

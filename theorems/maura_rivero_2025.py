@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 import choicekit as ck
 from choicekit import alignment, domains, models, rules
-from choicekit.alignment import games
 
 METHOD = ("exhaustive", "witness", "numeric")
 
@@ -51,7 +50,7 @@ def claim_value_condorcet_and_smith() -> None:
         lottery = rules.maximal_lottery(margins)
         size = max(1.0, float(np.abs(margins.values).max()))
         assert (lottery.probabilities @ margins.values >= -1e-9 * size).all(), f"{votes.ranks.tolist()}: value below 0"
-        nash = games.equilibrium(0.5 + margins.values / (2 * votes.weights.sum()))
+        nash = alignment.equilibrium(0.5 + margins.values / (2 * votes.weights.sum()))
         assert np.allclose(nash.policy.probabilities, lottery.probabilities, rtol=0, atol=1e-6), "not the Nash policy"
         assert set(lottery.winners) <= set(rules.smith(margins).winners), f"{votes.ranks.tolist()}: outside Smith"
         if margins.condorcet_winner is not None:

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment
-from choicekit.alignment import game_learning, games
 
 METHOD = "numeric"
 
@@ -39,9 +38,9 @@ def _recursion(divergences: Floats, tau: float) -> Floats:
 
 
 def _check(game: Floats, reference: Floats, tau: float, steps: int) -> None:
-    aim = games.regularised_equilibrium(game, reference, tau)
-    assert games.exploitability(aim, game, reference=reference, tau=tau) <= 1e-9, "not an equilibrium"
-    found = game_learning.nash_md(game, reference, tau, steps=steps, target=aim).divergence
+    aim = alignment.regularised_equilibrium(game, reference, tau)
+    assert alignment.exploitability(aim, game, reference=reference, tau=tau) <= 1e-9, "not an equilibrium"
+    found = alignment.nash_md(game, reference, tau, steps=steps, target=aim).divergence
     assert found is not None
     assert (found[1:] <= _recursion(found, tau) + 1e-10).all(), f"τ = {tau}: the recursion fails"
     bound = 8 / (tau**2 * (np.arange(steps + 1) + 1))
@@ -66,8 +65,8 @@ def claim_on_drawn_populations() -> None:
 def claim_mixing_is_needed() -> None:
     """Without the mixture the recursion is broken within 2,000 steps: the reference no longer pulls."""
     reference = np.array([0.05, 0.9, 0.05])
-    aim = games.regularised_equilibrium(CYCLE, reference, 0.5)
-    found = game_learning.mirror_descent(
+    aim = alignment.regularised_equilibrium(CYCLE, reference, 0.5)
+    found = alignment.mirror_descent(
         CYCLE, reference, steps=2000, learning_rate=_rates(0.5, 2000), target=aim
     ).divergence
     assert found is not None

@@ -19,8 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment
-from choicekit.alignment.pools import linear_pool, logarithmic_pool
-from choicekit.alignment.soups import connectivity_gap, soup
 
 METHOD = ("numeric", "certificate", "witness")
 
@@ -35,10 +33,10 @@ def claim_log_linear_soups_are_exact() -> None:
         rewards, reference = rng.normal(size=(groups, size)), rng.dirichlet(np.ones(size))
         shares = rng.dirichlet(np.ones(groups))
         policies = np.array([alignment.rlhf_policy(each, reference, beta).probabilities for each in rewards])
-        logs = soup(list(np.log(policies)), shares)
+        logs = alignment.soup(list(np.log(policies)), shares)
         aim = alignment.rlhf_policy(shares @ rewards, reference, beta).probabilities
         assert np.allclose(np.exp(logs - np.logaddexp.reduce(logs)), aim, rtol=0, atol=1e-12), "another policy"
-        pools = [pool(policies, shares).probabilities for pool in (logarithmic_pool, linear_pool)]
+        pools = [pool(policies, shares).probabilities for pool in (alignment.logarithmic_pool, alignment.linear_pool)]
         assert np.allclose(pools[0], aim, rtol=0, atol=1e-12), "the geometric mean is another policy"
         assert not np.allclose(pools[1], aim, rtol=0, atol=1e-9), "averaged probabilities are the same policy"
 
@@ -55,7 +53,9 @@ def claim_quadratic_soups_are_exact() -> None:
         total = sum(e * w for e, w in zip(bends, weights, strict=True))
         shares = [Fraction(e * w, total) for e, w in zip(bends, weights, strict=True)]
         best = [sum(s * c[k] for s, c in zip(shares, centres, strict=True)) for k in range(len(centres[0]))]
-        mixed = soup([np.array(c, np.float64) for c in centres], [e * w for e, w in zip(bends, weights, strict=True)])
+        mixed = alignment.soup(
+            [np.array(c, np.float64) for c in centres], [e * w for e, w in zip(bends, weights, strict=True)]
+        )
         assert np.allclose(mixed, np.array(best, np.float64), rtol=0, atol=1e-12)
         slope = [
             sum(-2 * w * e * (best[k] - c[k]) for w, e, c in zip(weights, bends, centres, strict=True))
@@ -71,7 +71,7 @@ def claim_quadratic_rewards_are_above_their_chord() -> None:
     rng = np.random.default_rng(2)
     for _ in range(200):
         first, second, centre = rng.normal(size=(3, 4))
-        found = connectivity_gap(lambda theta, c=centre: -((theta - c) ** 2).sum(), first, second, steps=10)
+        found = alignment.connectivity_gap(lambda theta, c=centre: -((theta - c) ** 2).sum(), first, second, steps=10)
         assert found.gap >= -1e-12, f"below its chord by {-found.gap:.1e}"
         # λ(1 − λ)‖θ₀ − θ₁‖², the least at either end
         assert np.isclose(found.gap, 0.09 * ((first - second) ** 2).sum(), rtol=1e-9)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from itertools import product
 from math import isclose
 
-from choicekit.alignment.trilemma import trilemma_cost
+from choicekit import alignment
 
 METHOD = "numeric"
 
@@ -24,16 +24,16 @@ def claim_how_the_expression_scales() -> None:
     seen = 0
     parts = [1 / k for k in (2, 5, 10, 20, 50, 100)]
     for error, failure, people, bits in product(parts, parts[:3], (1, 10, 1000), (0, 3, 10, 64)):
-        base = trilemma_cost(error, failure, people=people, bits=bits)
+        base = alignment.trilemma_cost(error, failure, people=people, bits=bits)
         scaled = {
-            "a bit more": (trilemma_cost(error, failure, people=people, bits=bits + 1), 2),
-            "half the error": (trilemma_cost(error / 2, failure, people=people, bits=bits), 4),
-            "half the failure": (trilemma_cost(error, failure / 2, people=people, bits=bits), 2),
-            "twice the people": (trilemma_cost(error, failure, people=2 * people, bits=bits), 1 / 2),
-            "thrice the constant": (trilemma_cost(error, failure, people=people, bits=bits, constant=3), 3),
+            "a bit more": (alignment.trilemma_cost(error, failure, people=people, bits=bits + 1), 2),
+            "half the error": (alignment.trilemma_cost(error / 2, failure, people=people, bits=bits), 4),
+            "half the failure": (alignment.trilemma_cost(error, failure / 2, people=people, bits=bits), 2),
+            "twice the people": (alignment.trilemma_cost(error, failure, people=2 * people, bits=bits), 1 / 2),
+            "thrice the constant": (alignment.trilemma_cost(error, failure, people=people, bits=bits, constant=3), 3),
         }
         for change, (found, factor) in scaled.items():
             assert isclose(found, factor * base, rel_tol=1e-12), f"{change}: {found} for {base}"
         seen += 1
-    assert isclose(trilemma_cost(0.1, 0.05, people=100, bits=10), 20480, rel_tol=1e-12)
+    assert isclose(alignment.trilemma_cost(0.1, 0.05, people=100, bits=10), 20480, rel_tol=1e-12)
     assert seen == 216, f"{seen} values"

@@ -24,8 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import rules
-from choicekit.alignment import games
+from choicekit import alignment, rules
 
 METHOD = ("numeric", "certificate", "witness")
 
@@ -54,11 +53,11 @@ def claim_condorcet_winners_are_played() -> None:
     wins = np.random.default_rng(1).uniform(0.501, 0.99, (2000, 3))
     drawn[:, 0, 1:], drawn[:, 1:, 0] = wins, 1 - wins
     for name, payoff in PAYOFFS.items():
-        assert games.psi_conditions(payoff).condorcet, f"{name}: breaks the condition"
+        assert alignment.psi_conditions(payoff).condorcet, f"{name}: breaks the condition"
         assert _sure(payoff, drawn).all(), f"{name}: a Condorcet winner is not the only optimum"
-        found = games.psi_game(drawn, payoff)
+        found = alignment.psi_game(drawn, payoff)
         assert (found.policy.probabilities[:, 0] >= 1 - 1e-9).all(), f"{name}: another answer is played"
-    assert not games.psi_conditions(lambda t: (t - 0.5) ** 2).condorcet
+    assert not alignment.psi_conditions(lambda t: (t - 0.5) ** 2).condorcet
     assert not _sure(lambda t: (t - 0.5) ** 2, drawn).any(), "a payoff that breaks the condition passes"
 
 
@@ -67,8 +66,8 @@ def claim_symmetric_payoffs_stay_in_smith() -> None:
     drawn = _games(np.random.default_rng(2), 3000)
     smith = [rules.smith(ck.Margins(game - game.T)).winners for game in drawn]
     for name, payoff in SYMMETRIC.items():
-        assert games.psi_conditions(payoff).smith, f"{name}: breaks the condition"
-        found = games.psi_game(drawn, payoff)
+        assert alignment.psi_conditions(payoff).smith, f"{name}: breaks the condition"
+        found = alignment.psi_game(drawn, payoff)
         assert found.symmetric
         assert (found.duality_gap <= 1e-8 * np.abs(found.payoffs).max((1, 2))).all(), f"{name}: no equilibrium"
         for inside, policy in zip(smith, found.policy.probabilities, strict=True):
@@ -91,10 +90,10 @@ def claim_square_root_leaves_smith() -> None:
     above = [Fraction(708, 1000), Fraction(1), Fraction(1, 10)]
     assert all(x**2 >= t for x, t in zip(above, (Fraction(1, 2), Fraction(99, 100), Fraction(1, 100)), strict=True))
     assert sum(above) / 3 < Fraction(7, 10), "the cycle gets as much"
-    found = games.psi_game(game, np.sqrt)
-    assert not games.psi_conditions(np.sqrt).smith
+    found = alignment.psi_game(game, np.sqrt)
+    assert not alignment.psi_conditions(np.sqrt).smith
     assert np.allclose(found.policy.probabilities, [0, 0, 0, 1], rtol=0, atol=1e-9)
-    identity = games.equilibrium(game).policy.probabilities
+    identity = alignment.equilibrium(game).policy.probabilities
     assert np.allclose(identity, [1 / 3, 1 / 3, 1 / 3, 0], rtol=0, atol=1e-9)
 
 

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import choicekit as ck
-from choicekit import domains, models, rules
-from choicekit.alignment.hidden_context import hidden_context_order, population_rewards
+from choicekit import alignment, domains, models, rules
 
 METHOD = ("numeric", "witness")
 Floats = NDArray[np.float64]
@@ -49,7 +48,7 @@ def _drawn(draws: int) -> list[Floats]:
 def claim_the_fitted_order_is_bordas() -> None:
     """In 300 drawn tables the fit has the order of the mean win chances, and expects as many wins as there are."""
     for chances in _drawn(300):
-        fitted = population_rewards(chances)
+        fitted = alignment.population_rewards(chances)
         assert _order(fitted) == _order(chances.sum(1)), f"{chances.tolist()}: fitted {fitted}"
         expected = 1 / (1 + np.exp(fitted - fitted[:, None]))
         # rising in one's own reward alone, hence in the order of the right-hand side
@@ -74,8 +73,8 @@ def claim_so_it_is_in_hidden_contexts() -> None:
     against = 0
     for _ in range(100):
         utilities = rng.normal(size=(6, 4)) * np.exp(rng.normal(size=(6, 1)))
-        found = hidden_context_order(utilities, noise=0.3)
-        fitted = population_rewards(found.preferences)
+        found = alignment.hidden_context_order(utilities, noise=0.3)
+        fitted = alignment.population_rewards(found.preferences)
         assert _order(fitted) == _order(found.borda), f"{found.borda} fitted as {fitted}"
         against += _order(fitted) != _order(found.expected)
     assert against > 50, f"another order than the mean utility's in {against} of 100"
@@ -85,7 +84,7 @@ def claim_the_condorcet_winner_can_lose() -> None:
     """In the worked table 0 beats 1 and 2 by 0.6, yet 1 has 1.35 in all to its 1.2, and the higher reward."""
     margins = ck.Margins(NARROW - NARROW.T)
     assert margins.condorcet_winner == 0, f"the Condorcet winner is {margins.condorcet_winner}"
-    fitted = population_rewards(NARROW)
+    fitted = alignment.population_rewards(NARROW)
     assert np.allclose(fitted, [0.302, 0.525, -0.827], atol=5e-4), f"fitted {fitted}"
     assert rules.maximal_lottery(margins).winners == (0,), "the maximal lottery is not on 0"
 
@@ -93,6 +92,6 @@ def claim_the_condorcet_winner_can_lose() -> None:
 def claim_unequal_sampling_changes_the_order() -> None:
     """If 1 and 2 are compared a tenth as often as the others, the same population gives 0 the higher reward."""
     often = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 0.1], [1.0, 0.1, 1.0]])
-    fitted = population_rewards(NARROW, often)
+    fitted = alignment.population_rewards(NARROW, often)
     assert _order(fitted) == [0, 1, 2], f"fitted {fitted}"
-    assert _order(population_rewards(NARROW)) == [1, 0, 2], "equal sampling gives it too"
+    assert _order(alignment.population_rewards(NARROW)) == [1, 0, 2], "equal sampling gives it too"

@@ -18,7 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from choicekit.alignment import Expressibility, linear_reward
+from choicekit import alignment
 
 METHOD = ("LP", "certificate")
 
@@ -35,8 +35,10 @@ STEPS: Occupancies = {
 }
 
 
-def _decide(occupancies: Occupancies, order: list[tuple[str, str]], strict: list[bool]) -> Expressibility:
-    return linear_reward([occupancies[a] for a, _ in order], [occupancies[b] for _, b in order], strict=strict)
+def _decide(occupancies: Occupancies, order: list[tuple[str, str]], strict: list[bool]) -> alignment.Expressibility:
+    return alignment.linear_reward(
+        [occupancies[a] for a, _ in order], [occupancies[b] for _, b in order], strict=strict
+    )
 
 
 def claim_max_min_is_not_expressed() -> None:
@@ -66,7 +68,7 @@ def claim_linear_orders_are_expressed() -> None:
     for _ in range(200):
         policies, weights = rng.dirichlet(np.ones(5), 8), rng.normal(size=5)
         ranked = policies[np.argsort(-(policies @ weights))]
-        assert linear_reward(ranked[:-1], ranked[1:]).expressible, "a linear order without a reward"
+        assert alignment.linear_reward(ranked[:-1], ranked[1:]).expressible, "a linear order without a reward"
 
 
 def claim_a_product_of_two_rewards_is_not_expressed() -> None:
@@ -75,5 +77,5 @@ def claim_a_product_of_two_rewards_is_not_expressed() -> None:
     worth = [share * (1 - share) for share in shares]
     pairs = [(a, b) for a in range(9) for b in range(9) if worth[a] > worth[b]]
     policies = [[share, 1 - share] for share in shares]
-    found = linear_reward([policies[a] for a, _ in pairs], [policies[b] for _, b in pairs])
+    found = alignment.linear_reward([policies[a] for a, _ in pairs], [policies[b] for _, b in pairs])
     assert found.certificate is not None, "a reward was found"

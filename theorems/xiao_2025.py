@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment
-from choicekit.alignment.dynamics import collapse_path
 
 METHOD = "numeric"
 
@@ -36,7 +35,7 @@ def claim_collapse_is_monotone() -> None:
         size = int(rng.integers(2, 7))
         rewards, reference = rng.permutation(size) / 10 + rng.uniform(0, 0.02, size), rng.dirichlet(np.ones(size))
         best = int(rewards.argmax())
-        path = collapse_path(rewards[None], np.geomspace(10, 0.002, 12), reference=reference)
+        path = alignment.collapse_path(rewards[None], np.geomspace(10, 0.002, 12), reference=reference)
         rising = path.policies[:, best]
         assert (np.diff(rising) >= 0).all(), f"rewards {rewards}: not monotone, {rising}"
         weakest = float(reference[best])
@@ -50,7 +49,7 @@ def claim_sixty_forty_table() -> None:
         (0.4, 1): 0.5, (0.4, 0.5): 0.6, (0.8, 1): 0.8571, (0.8, 10): 0.8064,
     }  # fmt: skip
     for (reference, beta), answer in table.items():
-        path = collapse_path([[np.log(1.5), 0]], [beta], reference=[reference, 1 - reference])
+        path = alignment.collapse_path([[np.log(1.5), 0]], [beta], reference=[reference, 1 - reference])
         found = path.policies[0, 0]
         assert abs(found - answer) <= 5e-5, f"ρ(A) = {reference}, β = {beta}: {found}, not {answer}"
 
@@ -72,7 +71,7 @@ def claim_matching_needs_one_reference() -> None:
         off = np.log(found.probabilities) - np.log(shares)
         assert np.allclose(off - off.mean(), tilt - tilt.mean(), rtol=0, atol=1e-9), "another bias than the reference's"
         assert alignment.preference_collapse(found, shares).total_variation > 1e-4, "matched by another reference"
-    path = collapse_path([[0, 1, 2]], [2.0, 1.0, 0.5])
+    path = alignment.collapse_path([[0, 1, 2]], [2.0, 1.0, 0.5])
     assert path.matching == 1.0, f"nearest at β = {path.matching}"
     uniform = path.policies[1]
     assert np.allclose(uniform, [0.090031, 0.244728, 0.665241], rtol=0, atol=5e-7), "β = 1, ρ uniform does not match"

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicekit import alignment, solvers
-from choicekit.alignment.steering import steerable_family
 
 METHOD = "numeric"
 
@@ -68,7 +67,7 @@ def claim_first_and_second_order() -> None:
     for _ in range(100):
         rewards, weights, reference, beta = _drawn(rng)
         chances = alignment.preferences(rewards[:1])
-        policy = steerable_family(rewards, [weights], reference, beta).policies[0]
+        policy = alignment.steerable_family(rewards, [weights], reference, beta).policies[0]
         _, slope, bend = _loss(np.log(policy), chances, reference, weights[1] * rewards[1], weights[0], beta)
         assert np.abs(slope).max() <= 1e-12 / weights[0], f"gradient {np.abs(slope).max():.1e}"
         curvature = np.linalg.eigvalsh(bend)
@@ -82,7 +81,7 @@ def claim_minimiser_is_the_weighted_sum() -> None:
     for _ in range(20):
         rewards, weights, reference, beta = _drawn(rng)
         chances = alignment.preferences(rewards[:1])
-        aim = steerable_family(rewards, [weights], reference, beta).policies[0]
+        aim = alignment.steerable_family(rewards, [weights], reference, beta).policies[0]
         for margin, matches in ((weights[1] * rewards[1], True), (0 * rewards[1], False)):
             start = rng.normal(size=len(reference))
             policy = _learned(start, chances, reference, margin, weights[0], beta)

@@ -7,56 +7,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import Floats
+from choicekit.alignment._tabular import Floats, distribution_over
 from choicekit.kernels import tournaments
 from choicekit.outcomes import TIE_TOLERANCE
 from choicekit.rules import _games as symmetric
 
 #: Games of more alternatives are solved by the interior-point method instead of the simplex method.
 _SMALL = 150
-_SUM = 1e-9
 #: The duality gap (the largest margin being 1) from which on the interior-point method tries to drop alternatives.
 _NARROW = 1e-4
-
-
-def chances(preferences: ArrayLike, axes: int = 2) -> Floats:
-    """Preference matrices ``[..., m, m]``, checked; with ``axes`` = 3 ``[..., g, m, m]``."""
-    found = np.array(preferences, np.float64)
-    wanted = "[..., m, m]" if axes == 2 else "[..., group, m, m]"
-    if found.ndim < axes or found.shape[-1] != found.shape[-2] or 0 in found.shape:
-        raise ValueError(f"preferences: needed square matrices indexed {wanted}, got shape {found.shape}")
-    if not (np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1):
-        raise ValueError("preferences: needed shares between 0 and 1; of counts, divide by how many compared the two")
-    off = np.abs(found + np.swapaxes(found, -1, -2) - 1)
-    if off.max() > _SUM:
-        *_, a, b = np.unravel_index(int(off.argmax()), off.shape)
-        total = float((found + np.swapaxes(found, -1, -2)).reshape(off.shape).flat[int(off.argmax())])
-        raise ValueError(
-            f"preferences: needed P + Pᵀ = 1 with ½ on the diagonal, but P[{a}, {b}] + P[{b}, {a}] = {total:.6g}; "
-            "count a tie as half for each"
-        )
-    return found
-
-
-def distributions(given: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
-    """Probabilities along the last axis, checked and broadcast to a shape."""
-    found = np.array(given, np.float64)
-    if found.shape[-1:] != shape[-1:] or not np.isfinite(found).all() or (found < 0).any():
-        raise ValueError(f"{name}: needed {shape[-1]} probabilities, one an alternative, got shape {found.shape}")
-    if not np.allclose(found.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"{name}: probabilities must sum to 1, got {found.sum(-1).flat[0]:.6g}; divide by the sum")
-    try:
-        spread: Floats = np.broadcast_to(found / found.sum(-1, keepdims=True), shape)
-    except ValueError:
-        raise ValueError(f"{name}: needed shape {shape} or its last axes, got {found.shape}") from None
-    return spread
 
 
 def grounds(reference: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
     """The reference broadcast to ``[..., m]``; uniform where none is given."""
     if reference is None:
         return np.full(shape, 1 / shape[-1])
-    return distributions(reference, shape, "reference")
+    return distribution_over("reference", reference, shape)
 
 
 def weight(tau: float, *, positive: bool) -> float:

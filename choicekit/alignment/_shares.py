@@ -5,29 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import normalised
+from choicekit.alignment._tabular import distribution, normalised
 
 Floats = NDArray[np.float64]
 
 
-def shares_of(name: str, values: object, axes: str = "[..., m]") -> Floats:
-    """Distributions along the last axis, checked and divided by their sum."""
-    found = np.array(values, np.float64)
-    if found.ndim < max(1, axes.count(",") + ("..." not in axes)) or 0 in found.shape:
-        raise ValueError(f"{name}: needed probabilities indexed {axes}, got an array of shape {found.shape}")
-    if not (np.isfinite(found).all() and (found >= 0).all()):
-        raise ValueError(f"{name}: needed finite probabilities of at least 0, got {found.min()}")
-    total = found.sum(-1, keepdims=True)
-    if not np.allclose(total, 1, rtol=0, atol=1e-6):
-        worst = float(total.flat[np.abs(total - 1).argmax()])
-        raise ValueError(f"{name}: probabilities must sum to 1 along the last axis, got {worst:.6g}; divide by the sum")
-    found /= total
-    return found
-
-
 def pair(p: object, q: object, names: tuple[str, str] = ("p", "q")) -> tuple[Floats, Floats]:
     """Two distributions over the same alternatives, broadcast to each other."""
-    first, second = shares_of(names[0], p), shares_of(names[1], q)
+    first, second = distribution(names[0], p), distribution(names[1], q)
     try:
         if first.shape[-1] != second.shape[-1]:
             raise ValueError

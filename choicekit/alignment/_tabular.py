@@ -56,9 +56,48 @@ def checked(rewards: ArrayLike, reference: ArrayLike | None, beta: float, axes: 
     shape = values.shape[:-axes] + values.shape[-1:]
     if reference is None:
         return values, np.full(shape, 1 / shape[-1])
-    ground = np.array(reference, np.float64)
-    if ground.shape[-1:] != shape[-1:] or not (np.isfinite(ground).all() and (ground >= 0).all()):
-        raise ValueError(f"reference: needed {shape[-1]} probabilities, one an alternative, got shape {ground.shape}")
-    if not np.allclose(ground.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"reference: probabilities must sum to 1, got {ground.sum(-1).flat[0]:.6g}; divide by the sum")
-    return values, np.broadcast_to(ground / ground.sum(-1, keepdims=True), shape)
+    return values, distribution_over("reference", reference, shape)
+
+
+def distribution(name: str, given: object, size: int | None = None) -> Floats:
+    """Distributions ``[..., m]`` along the last axis, checked and divided by their sum."""
+    found = np.array(given, np.float64)
+    if found.ndim < 1 or 0 in found.shape or size not in (None, found.shape[-1]):
+        wanted = "probabilities [..., m]" if size is None else f"{size} probabilities, one an alternative"
+        raise ValueError(f"{name}: needed {wanted}, got shape {found.shape}")
+    if not (np.isfinite(found).all() and found.min() >= 0):
+        raise ValueError(f"{name}: needed finite probabilities of at least 0, got {found.min()}")
+    total = found.sum(-1, keepdims=True)
+    if not np.allclose(total, 1, rtol=0, atol=1e-6):
+        worst = float(total.flat[np.abs(total - 1).argmax()])
+        raise ValueError(f"{name}: probabilities must sum to 1, got {worst:.6g}; divide by the sum")
+    found /= total
+    return found
+
+
+def distribution_over(name: str, given: object, shape: tuple[int, ...]) -> Floats:
+    """Distributions checked and broadcast to a shape ``[..., m]``."""
+    found = distribution(name, given, shape[-1])
+    try:
+        return np.broadcast_to(found, shape)
+    except ValueError:
+        raise ValueError(f"{name}: needed shape {shape} or its last axes, got {found.shape}") from None
+
+
+def preference_matrix(preferences: ArrayLike, axes: int = 2) -> Floats:
+    """Preference matrices ``[..., m, m]``, checked; with ``axes`` = 3 ``[..., g, m, m]``."""
+    found = np.array(preferences, np.float64)
+    wanted = "[..., m, m]" if axes == 2 else "[..., group, m, m]"
+    if found.ndim < axes or found.shape[-1] != found.shape[-2] or 0 in found.shape:
+        raise ValueError(f"preferences: needed square matrices indexed {wanted}, got shape {found.shape}")
+    if not (np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1):
+        raise ValueError("preferences: needed shares between 0 and 1; of counts, divide by how many compared the two")
+    sums = found + np.swapaxes(found, -1, -2)
+    off = np.abs(sums - 1)
+    if off.max() > 1e-9:
+        *_, a, b = (int(k) for k in np.unravel_index(int(off.argmax()), off.shape))
+        raise ValueError(
+            f"preferences: needed P + Pᵀ = 1 with ½ on the diagonal, but P[{a}, {b}] + P[{b}, {a}] = "
+            f"{sums.flat[int(off.argmax())]:.6g}; count a tie as half for each"
+        )
+    return found

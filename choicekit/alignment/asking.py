@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import Floats, checked, kl, normalised, tilt
+from choicekit.alignment._tabular import Floats, checked, distribution, kl, normalised, tilt
 from choicekit.outcomes import Policy
 from choicekit.profiles._columns import frozen
 
@@ -150,9 +150,8 @@ def value_of_asking(
     0.6 0.6 0.0
     """
     values, ground = checked(rewards, reference, 1.0 if beta is None else beta, 2)
-    likely = np.array(belief, np.float64)
     groups = values.shape[-2]
-    _distribution("belief", likely, groups)
+    likely = distribution("belief", belief, groups)
     shape = np.broadcast_shapes(likely.shape[:-1], values.shape[:-2])
     price = np.array(cost, np.float64)
     if not np.isfinite(price).all() or (price < 0).any():
@@ -161,10 +160,10 @@ def value_of_asking(
     if errors is not None:
         if errors.shape[-2:-1] != (groups,):
             raise ValueError(f"confusion: needed chances [..., {groups}, answer], got shape {errors.shape}")
-        _distribution("confusion", errors, errors.shape[-1])
+        errors = distribution("confusion", errors)
         shape = np.broadcast_shapes(shape, errors.shape[:-2])
     shape = np.broadcast_shapes(shape, price.shape)
-    likely = np.broadcast_to(likely / likely.sum(-1, keepdims=True), (*shape, groups))
+    likely = np.broadcast_to(likely, (*shape, groups))
     problem = _Problem(values, np.broadcast_to(ground, (*shape, ground.shape[-1])), beta, likely, errors)
     leader = np.eye(groups)[likely.argmax(-1)]
     gain = problem.gain(likely)
@@ -211,10 +210,3 @@ def belief_after(
     found: Floats = np.exp(logs - np.logaddexp.reduce(logs))
     found /= found.sum()
     return found
-
-
-def _distribution(name: str, chances: Floats, size: int) -> None:
-    if chances.shape[-1:] != (size,) or not (np.isfinite(chances).all() and (chances >= 0).all()):
-        raise ValueError(f"{name}: needed {size} probabilities along the last axis, got shape {chances.shape}")
-    if not np.allclose(chances.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"{name}: probabilities must sum to 1, got {chances.sum(-1).flat[0]:.6g}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from choicekit.alignment._tabular import Floats, checked, kl, normalised
+from choicekit.alignment._tabular import Floats, checked, distribution_over, kl, normalised
 from choicekit.outcomes import Policy
 from choicekit.profiles._columns import frozen
 
@@ -158,7 +158,8 @@ def explain(
     if len(labels) != count or len(set(labels)) != count:
         raise ValueError(f"groups: needed {count} different labels, got {groups!r}")
     leading = values.shape[:-2]
-    rows = [_distribution(name, each, (*leading, size)) for name, each in (("before", before), ("after", after))]
+    both = (("before", before), ("after", after))
+    rows = [distribution_over(name, each, (*leading, size)).reshape(-1, size) for name, each in both]
     flat = values.reshape(-1, count, size)
     grounds = np.broadcast_to(ground, (*leading, size)).reshape(-1, size)
     contexts = normalised(context_weights, len(flat))
@@ -177,21 +178,6 @@ def _account(names: Sequence[Any], rises: Mapping[Any, float], verb: str) -> str
     if more <= 0:
         return shown
     return f"{shown} and {more} more {'gain' if verb == 'gains' else 'pay'} less"
-
-
-def _distribution(name: str, policy: Policy | ArrayLike, shape: tuple[int, ...]) -> Floats:
-    probabilities = np.asarray(policy, np.float64)
-    if probabilities.shape[-1:] != shape[-1:] or not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise ValueError(
-            f"{name}: needed {shape[-1]} probabilities, one an alternative, got shape {probabilities.shape}"
-        )
-    if not np.allclose(probabilities.sum(-1), 1, rtol=0, atol=1e-6):
-        raise ValueError(f"{name}: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
-    try:
-        spread = np.broadcast_to(probabilities, shape)
-    except ValueError:
-        raise ValueError(f"{name}: needed the contexts of the rewards, {shape}, got {probabilities.shape}") from None
-    return spread.reshape(-1, shape[-1])
 
 
 def _named(prices: Any) -> dict[str, float]:

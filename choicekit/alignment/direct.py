@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import graphs
-from choicekit.alignment._tabular import Floats, checked, tilt
+from choicekit.alignment._tabular import Floats, checked, preference_matrix, tilt
 from choicekit.kernels import luce
 from choicekit.models.luce import Pairs, win_components
 from choicekit.outcomes import NotConverged, Policy, no_finite_estimate
@@ -192,15 +192,7 @@ def _population(
     preferences: ArrayLike, reference: ArrayLike | None, beta: float, sampling: ArrayLike | None
 ) -> tuple[Floats, Floats, Floats]:
     """Preferences ``[x, m, m]``, references ``[x, m]`` and weights of unordered pairs that sum to 1 in each context."""
-    shares = np.array(preferences, np.float64)
-    if shares.ndim < 2 or 0 in shares.shape or shares.shape[-1] != shares.shape[-2]:
-        raise ValueError(f"preferences: needed [..., alternative, alternative], got shape {shares.shape}")
-    wrong = np.abs(shares + np.swapaxes(shares, -1, -2) - 1).max()
-    if not (wrong <= 1e-8 and shares.min() >= 0):
-        raise ValueError(
-            "preferences: needed shares P[a, b] of those who prefer a to b, with P + Pᵀ = 1 and ½ on the diagonal; got "
-            f"entries from {shares.min():.3g} to {shares.max():.3g} whose sums miss 1 by up to {wrong:.3g}"
-        )
+    shares = preference_matrix(preferences)
     size = shares.shape[-1]
     ground = checked(np.zeros(shares.shape[:-1]), reference, beta, 1)[1].reshape(-1, size)
     weights = np.ones((size, size)) if sampling is None else np.array(sampling, np.float64)

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from choicekit.alignment._shares import Floats, over_contexts, pair, positions_of, resampled, shares_of
-from choicekit.alignment._tabular import kl, normalised
+from choicekit.alignment._shares import Floats, over_contexts, pair, positions_of, resampled
+from choicekit.alignment._tabular import distribution, kl, normalised
 from choicekit.outcomes import Policy
 
 Base = Literal["nats", "bits"]
@@ -55,7 +55,7 @@ def entropy(p: Distribution, *, base: Base = "nats") -> Floats:
     >>> entropy([[0.5, 0.5], [1.0, 0.0]], base="bits").tolist()
     [1.0, 0.0]
     """
-    return _nats(shares_of("p", p)) / _unit(base)
+    return _nats(distribution("p", p)) / _unit(base)
 
 
 def cross_entropy(p: Distribution, q: Distribution, *, base: Base = "nats") -> Floats:
@@ -217,7 +217,7 @@ def expected_calibration_error(
     >>> expected_calibration_error([[0.8, 0.2]] * 4, [0, 0, 1, 1])      # both bins: 0.8 said, 0.5 came; 0.2 and 0.5
     0.3
     """
-    said = shares_of("probabilities", probabilities, "[n, m]")
+    said = distribution("probabilities", probabilities)
     rows, size = said.shape
     happened = np.asarray(outcomes)
     if happened.shape == (rows,):
@@ -225,7 +225,7 @@ def expected_calibration_error(
             raise ValueError(f"outcomes: needed whole numbers from 0 to {size - 1}, one a row, got {outcomes!r}")
         happened = (happened[:, None] == np.arange(size)).astype(np.float64)
     else:
-        happened = shares_of("outcomes", happened, "[n, m]")
+        happened = distribution("outcomes", happened)
         if happened.shape != said.shape:
             raise ValueError(f"outcomes: needed shape ({rows},) or {said.shape}, got {happened.shape}")
     if bins < 1:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import average, checked, kl, tilt
+from choicekit.alignment._tabular import average, checked, distribution, kl, tilt
 from choicekit.alignment.policies import preferences
 from choicekit.graphs import sparse
 from choicekit.outcomes import Lottery, Policy
@@ -98,11 +98,7 @@ def distortion(
     1.4396
     """
     values, ground = checked(utilities, reference, 1.0, 2)
-    answered = np.asarray(policy, np.float64)
-    if answered.shape[-1:] != values.shape[-1:] or not (answered >= 0).all():
-        raise ValueError(f"policy: needed {values.shape[-1]} probabilities, one an alternative, got {answered.shape}")
-    if not np.allclose(answered.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"policy: probabilities must sum to 1, got {answered.sum(-1).flat[0]:.6g}")
+    answered = distribution("policy", policy, values.shape[-1])
     if (values < 0).any():
         raise ValueError(f"utilities: needed numbers of at least 0, for a ratio, got {values.min():.6g}")
     mean = average(values, weights)

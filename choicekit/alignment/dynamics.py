@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment._tabular import Floats, checked, tilt
+from choicekit.alignment.distances import entropy
 from choicekit.alignment.gaps import gap, preference_collapse, win_rates
 from choicekit.alignment.hidden_context import population_rewards
 from choicekit.alignment.policies import choice_shares, preferences
-from choicekit.alignment.retraining import entropy_of
 from choicekit.kernels import dynamics as kernels
 from choicekit.outcomes import NotConverged, Policy
 from choicekit.profiles._columns import frozen
@@ -181,7 +181,7 @@ def iterated_rlhf(
         rewards=frozen(np.array(fits).reshape(rounds, *ground.shape)),
         gaps=frozen(np.stack([gap(values, policy, ground, beta).gaps for policy in path])),
         win_rates=frozen(np.stack([win_rates(values, policy, ground) for policy in path])),
-        entropy=frozen(entropy_of(path)),
+        entropy=frozen(entropy(path)),
         largest=frozen(np.asarray(path.max(-1))),
     )
 
@@ -259,7 +259,7 @@ def recursive_training(
     return RecursiveTraining(
         policies=frozen(path),
         alive=frozen(np.asarray((path > 0).sum(-1))),
-        entropy=frozen(np.asarray(entropy_of(path))),
+        entropy=frozen(np.asarray(entropy(path))),
         heterozygosity=frozen(np.asarray(1 - (path**2).sum(-1))),
         expected_heterozygosity=frozen(1 - alike),
         floor=frozen(np.asarray(1 - limit)),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment import _games as shared
-from choicekit.alignment._tabular import Floats
+from choicekit.alignment._tabular import Floats, distribution_over, preference_matrix
 from choicekit.kernels import games as kernels
 from choicekit.outcomes import Policy
 
@@ -235,10 +235,10 @@ def _run(
     every: int,
     tolerance: float,
 ) -> Trajectory:
-    game, tau = shared.chances(preferences), shared.weight(tau, positive=False)
+    game, tau = preference_matrix(preferences), shared.weight(tau, positive=False)
     lead, size = game.shape[:-2], game.shape[-1]
     ground = shared.grounds(reference, game.shape[:-1])
-    first = ground if start is None else shared.distributions(start, game.shape[:-1], "start")
+    first = ground if start is None else distribution_over("start", start, game.shape[:-1])
     if ((first > 0) != (ground > 0)).any():
         raise ValueError("start: needed a positive probability for just the alternatives that the reference allows")
     if steps < 0 or every < 1 or steps % every:
@@ -250,7 +250,7 @@ def _run(
         raise ValueError(f"learning_rate: needed at most 1/τ = {1 / tau:.6g}, got {given.max():.6g}")
     aims = np.zeros((0, size))
     if target is not None:
-        aims = np.array(shared.distributions(target, game.shape[:-1], "target")).reshape(-1, size)
+        aims = np.array(distribution_over("target", target, game.shape[:-1])).reshape(-1, size)
     with np.errstate(divide="ignore"):
         anchors, starts = np.log(ground).reshape(-1, size), np.log(first).reshape(-1, size)
     rates = np.array(np.broadcast_to(given, (steps,)))

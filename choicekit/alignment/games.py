@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment import _games as shared
 from choicekit.alignment._lottery import equilibrium as lottery
-from choicekit.alignment._tabular import Floats, kl
+from choicekit.alignment._tabular import Floats, distribution_over, kl, preference_matrix
 from choicekit.kernels import games as kernels
 from choicekit.outcomes import NotConverged, Policy
 from choicekit.solvers import linear_program
@@ -68,10 +68,10 @@ def exploitability(
     >>> exploitability([1 / 3, 1 / 3, 1 / 3], cycle, tau=0.1).round(12).item()
     0.0
     """
-    game, tau = shared.chances(preferences), shared.weight(tau, positive=False)
+    game, tau = preference_matrix(preferences), shared.weight(tau, positive=False)
     given = np.asarray(policy, np.float64)
     shape = np.broadcast_shapes(given.shape[:-1], game.shape[:-2]) + game.shape[-1:]
-    played = shared.distributions(given, shape, "policy")
+    played = distribution_over("policy", given, shape)
     ground = shared.grounds(reference, shape)
     pay = np.einsum("...ab,...b->...a", game, played)
     top = np.where(ground > 0, pay, -np.inf).max(-1)
@@ -101,7 +101,7 @@ def equilibrium(preferences: ArrayLike) -> Equilibrium:
     >>> found.policy.probabilities.round(6).tolist(), bool(found.unique)
     ([0.363636, 0.272727, 0.363636], True)
     """
-    game = shared.chances(preferences)
+    game = preference_matrix(preferences)
     many = game.reshape(-1, *game.shape[-2:])
     margins = many - np.swapaxes(many, -1, -2)
     strategies, unique = shared.solve(margins)
@@ -131,7 +131,7 @@ def regularised_equilibrium(
     >>> regularised_equilibrium([[0.5, 0.9], [0.1, 0.5]], tau=0.4).probabilities.round(6).tolist()    # log-odds of 1
     [0.731059, 0.268941]
     """
-    game, tau = shared.chances(preferences), shared.weight(tau, positive=True)
+    game, tau = preference_matrix(preferences), shared.weight(tau, positive=True)
     ground = shared.grounds(reference, game.shape[:-1])
     probabilities, _, missed = lottery(game - 0.5, ground, tau, (), tolerance)
     policy = Policy(probabilities, ground, tau)
@@ -257,7 +257,7 @@ def psi_game(preferences: ArrayLike, psi: Payoff) -> PsiGame:
     >>> game.policy.probabilities.round(6).tolist(), game.symmetric
     ([0.333333, 0.333333, 0.333333], True)
     """
-    game = shared.chances(preferences)
+    game = preference_matrix(preferences)
     payoffs, half = np.asarray(psi(game), np.float64), _at_half(psi)
     if payoffs.shape != game.shape or not (np.isfinite(payoffs).all() and np.isfinite(half)):
         raise ValueError(

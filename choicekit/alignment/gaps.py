@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import checked, kl
+from choicekit.alignment._tabular import checked, distribution, kl
 from choicekit.kernels import gaps as kernels
 from choicekit.outcomes import Policy
 
@@ -78,11 +78,8 @@ def _contexts(
     values: Floats, policy: Policy | ArrayLike, ground: Floats
 ) -> tuple[tuple[Floats, Floats, Floats], tuple[int, ...]]:
     """Rewards ``[x, g, m]``, policy and reference ``[x or 1, m]``, the policy checked; and the shape ``[..., g]``."""
-    probabilities, (groups, size) = np.asarray(policy, np.float64), values.shape[-2:]
-    if probabilities.shape[-1:] != (size,) or (probabilities < 0).any():
-        raise ValueError(f"policy: needed {size} probabilities, one an alternative, got shape {probabilities.shape}")
-    if not np.allclose(probabilities.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"policy: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
+    groups, size = values.shape[-2:]
+    probabilities = distribution("policy", policy, size)
     lead = np.broadcast_shapes(values.shape[:-2], probabilities.shape[:-1])
     rewards = np.broadcast_to(values, (*lead, groups, size)).reshape(-1, groups, size)
     answered, offered = (_rows(np.broadcast_to(each, (*lead, size))) for each in (probabilities, ground))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import normalised
+from choicekit.alignment._tabular import normalised, preference_matrix
 from choicekit.kernels import dynamics as kernels
 from choicekit.outcomes import NotConverged
 from choicekit.profiles._columns import frozen
@@ -145,7 +145,7 @@ def population_rewards(
         ...
     ValueError: preferences: no finite rewards are best: ...
     """
-    chances = checked_preferences(preferences)
+    chances = preference_matrix(preferences)
     size = chances.shape[-1]
     if sampling is None and prior is not None:
         raise ValueError("sampling: needed with a prior: how many comparisons of each pair stand beside it")
@@ -172,26 +172,6 @@ def population_rewards(
     if missed > tolerance:
         raise NotConverged(f"population_rewards: score equations missed by {missed:.1e}; pass a prior", rewards)
     return rewards
-
-
-def checked_preferences(preferences: ArrayLike) -> Floats:
-    """P(a preferred to b) ``[..., m, m]`` with P + Pᵀ = 1, or a refusal that says where it is not.
-
-    >>> checked_preferences([[0.5, 0.7], [0.3, 0.5]]).shape
-    (2, 2)
-    """
-    chances = np.array(preferences, np.float64)
-    if chances.ndim < 2 or chances.shape[-1] != chances.shape[-2] or 0 in chances.shape:
-        raise ValueError(f"preferences: needed a square table [..., m, m], got shape {chances.shape}")
-    if not (np.isfinite(chances).all() and (chances >= 0).all() and (chances <= 1).all()):
-        raise ValueError("preferences: needed chances between 0 and 1 throughout; divide wins by comparisons")
-    sums = chances + np.swapaxes(chances, -1, -2)
-    if not np.allclose(sums, 1, rtol=0, atol=1e-9):
-        off = tuple(int(k) for k in np.unravel_index(np.abs(sums - 1).argmax(), sums.shape))
-        raise ValueError(
-            f"preferences: needed P[a, b] + P[b, a] = 1 (½ on the diagonal), got {sums[off]:.6g} at {list(off)}"
-        )
-    return chances
 
 
 def _refuse_unconnected(chances: Floats, often: Floats) -> None:

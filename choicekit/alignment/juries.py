@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._shares import Floats, finite, resampled, shares_of
-from choicekit.alignment._tabular import normalised
+from choicekit.alignment._shares import Floats, finite, resampled
+from choicekit.alignment._tabular import distribution, normalised
 from choicekit.alignment.distances import Distribution
 from choicekit.profiles._columns import Column, Label, encode, short
 from choicekit.welfare import power_mean, utilitarian
@@ -276,7 +276,7 @@ def _rated(ratings: ArrayLike, policy: Distribution | None) -> tuple[Floats, Flo
     shape = values.shape[0], values.shape[2]
     if policy is None:
         return values, np.full(shape, 1 / shape[1])
-    chances = shares_of("policy", policy)
+    chances = distribution("policy", policy)
     if chances.shape not in (shape, shape[1:]):
         raise ValueError(f"policy: needed shape {shape}, one row a prompt, got {chances.shape}")
     return values, np.broadcast_to(chances, shape)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment._norms import held
+from choicekit.alignment._tabular import distribution
 from choicekit.outcomes import Policy
 
 Floats = NDArray[np.float64]
@@ -124,12 +125,7 @@ def admissible(policy: Policy | ArrayLike, norms: Sequence[Norm]) -> Policy:
     >>> found.probabilities.round(9).tolist(), found.norm_prices.round(6).tolist()
     ([0.5, 0.25, 0.25], [0.405465])
     """
-    probabilities = np.asarray(policy, np.float64)
-    if probabilities.ndim < 1 or 0 in probabilities.shape or not (probabilities >= 0).all():
-        raise ValueError(f"policy: needed probabilities [..., alternative], got shape {probabilities.shape}")
-    if not np.allclose(probabilities.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"policy: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
-    reference = probabilities / probabilities.sum(-1, keepdims=True)
+    reference = distribution("policy", policy)
     with np.errstate(divide="ignore"):
         found, prices = held(np.log(reference), reference, norms, 1.0)
     return Policy(found, reference, norm_prices=prices)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._shares import Floats, over_contexts, resampled, shares_of
-from choicekit.alignment._tabular import normalised
+from choicekit.alignment._shares import Floats, over_contexts, resampled
+from choicekit.alignment._tabular import distribution, normalised
 from choicekit.alignment.distances import Distribution
 from choicekit.alignment.steerability import Similarity
 from choicekit.profiles._columns import Column, Label, encode, frozen, is_missing, listed, numbers, short
@@ -348,7 +348,7 @@ def _place(places: Mapping[Label, int], answer: Label, refusals: Collection[Labe
 
 def _answers(given: Distribution, opinions: Opinions, middle: tuple[int, ...], ways: bool = False) -> Floats:
     """A model's answers ``[x, *middle, m]``, or ``[c, x, *middle, m]``, with nothing beyond the ends of scales."""
-    model = shares_of("policies", given)
+    model = distribution("policies", given)
     size = opinions.shares.shape[-1]
     shape = (len(opinions.questions), *middle, size)
     if model.shape[int(ways) :] != shape:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from choicekit.alignment._lottery import equilibrium
 from choicekit.alignment._norms import held
-from choicekit.alignment._tabular import Floats, average, checked, kl, normalised, tilt
+from choicekit.alignment._tabular import Floats, average, checked, distribution, kl, normalised, tilt
 from choicekit.alignment.norms import Norm
 from choicekit.kernels import luce
 from choicekit.outcomes import NotConverged, Policy
@@ -36,14 +36,8 @@ def regularised_value(
     >>> regularised_value([1, 0, 2], [0.2, 0.2, 0.6], [0.5, 0.3, 0.2], beta=0.5).round(6).item()
     1.202592
     """
-    chosen = np.asarray(policy, np.float64)
     values = np.asarray(rewards, np.float64)
-    if chosen.shape[-1:] != values.shape[-1:] or not (chosen >= 0).all():
-        raise ValueError(
-            f"policy: needed {values.shape[-1:]} probabilities, one an alternative, got shape {chosen.shape}"
-        )
-    if not np.allclose(chosen.sum(-1), 1, atol=1e-6):
-        raise ValueError(f"policy: probabilities must sum to 1, got {chosen.sum(-1).flat[0]:.6g}")
+    chosen = distribution("policy", policy, values.shape[-1] if values.ndim else None)
     values, ground = checked(
         np.broadcast_to(values, np.broadcast_shapes(values.shape, chosen.shape)), reference, beta, 1
     )

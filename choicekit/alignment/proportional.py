@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from choicekit.alignment._games import chances
-from choicekit.alignment._tabular import Floats
+from choicekit.alignment._tabular import Floats, distribution, preference_matrix
 from choicekit.outcomes import TIE_TOLERANCE, Policy
 
 
@@ -25,7 +24,7 @@ def feasible_shares(preferences: ArrayLike) -> Floats:
     >>> feasible_shares([[0.5, 0.4, 0.4], [0.6, 0.5, 0.9], [0.6, 0.1, 0.5]]).tolist()
     [0.4, 0.6, 0.1]
     """
-    shares = chances(preferences)
+    shares = preference_matrix(preferences)
     size = shares.shape[-1]
     least: Floats = np.where(np.eye(size) > 0, 1.0, shares).min(-1)
     return least
@@ -91,14 +90,10 @@ def proportionality_level(policy: Policy | ArrayLike, shares: ArrayLike) -> Floa
     >>> proportionality_level([0.9, 0.1, 0.0], [0.6, 0.4, 0.0]).item()
     0.25
     """
-    probabilities, first = np.asarray(policy, np.float64), np.asarray(shares, np.float64)
-    for name, given in (("policy", probabilities), ("shares", first)):
-        if given.ndim < 1 or not np.isfinite(given).all() or (given < 0).any() or not (given.sum(-1) > 0).all():
-            raise ValueError(f"{name}: needed non-negative numbers [..., m], not all 0, got shape {given.shape}")
-    if probabilities.shape[-1] != first.shape[-1]:
-        raise ValueError(f"shares: needed {probabilities.shape[-1]}, one an alternative, got {first.shape[-1]}")
-    if not np.allclose(probabilities.sum(-1), 1, rtol=0, atol=1e-6):
-        raise ValueError(f"policy: probabilities must sum to 1, got {probabilities.sum(-1).flat[0]:.6g}")
+    first = np.asarray(shares, np.float64)
+    if first.ndim < 1 or not np.isfinite(first).all() or (first < 0).any() or not (first.sum(-1) > 0).all():
+        raise ValueError(f"shares: needed non-negative numbers [..., m], not all 0, got shape {first.shape}")
+    probabilities = distribution("policy", policy, first.shape[-1])
     probabilities, first = np.broadcast_arrays(probabilities, first)
     counted = first > 0
     level: Floats = np.where(counted, probabilities / np.where(counted, first, 1.0), np.inf).min(-1)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from choicekit.alignment._tabular import Floats, checked, normalised
+from choicekit.alignment.distances import entropy
 from choicekit.kernels import dynamics as kernels
 from choicekit.outcomes import Policy
 from choicekit.profiles._columns import frozen
@@ -127,13 +128,13 @@ def curated_retraining(
     means = np.einsum("...gm,t...m->t...g", kept, path)
     growth = np.einsum("t...g,...gm->t...m", shares / means, kept)
     growth = np.where(start > 0, growth, 0.0)
-    entropy = entropy_of(path)
+    spread = entropy(path)
     return Retraining(
         policies=frozen(path),
         welfare=frozen(np.asarray((np.log(means) + level) @ shares)),
         shortfall=frozen(np.asarray(np.log(np.maximum(growth.max(-1), 1.0)))),
-        entropy=frozen(entropy),
-        effective=frozen(np.asarray(np.exp(entropy))),
+        entropy=frozen(spread),
+        effective=frozen(np.asarray(np.exp(spread))),
         largest=frozen(np.asarray(path.max(-1))),
         samples=samples,
     )
@@ -168,17 +169,6 @@ def curation_limit(
     return Policy(
         frozen(likely.reshape(start.shape)), available, None, np.asarray(found.multipliers).reshape(groups), float(gap)
     )
-
-
-def entropy_of(policy: Policy | ArrayLike) -> Floats:
-    """−Σ π log π along the last axis, in nats.
-
-    >>> entropy_of([0.5, 0.5]).round(6).item()
-    0.693147
-    """
-    likely = np.asarray(policy, np.float64)
-    found: Floats = -(likely * np.log(np.where(likely > 0, likely, 1.0))).sum(-1)
-    return found + 0.0
 
 
 def _round(policy: Floats, kept: Floats, shares: Floats, samples: int | None) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment import _games as shared
-from choicekit.alignment._tabular import Floats, kl, normalised
+from choicekit.alignment._tabular import Floats, distribution_over, kl, normalised, preference_matrix
 from choicekit.kernels import games as kernels
 from choicekit.outcomes import NotConverged, Policy
 
@@ -86,7 +86,7 @@ def stakeholder_game(
     >>> found.policies.round(3).tolist(), found.mixture.probabilities.round(3).tolist()
     ([[0.881, 0.119], [0.119, 0.881]], [0.5, 0.5])
     """
-    games, tau = shared.chances(preferences, 3), shared.weight(tau, positive=True)
+    games, tau = preference_matrix(preferences, 3), shared.weight(tau, positive=True)
     shares, share = _meetings(games.shape[-3], weights)
     lead, groups, size = games.shape[:-3], games.shape[-3], games.shape[-1]
     ground = shared.grounds(reference, (*lead, size))
@@ -132,10 +132,10 @@ def deviation_gains(
     >>> deviation_gains([[1, 0], [0.5, 0.5]], [mine, yours]).round(3).tolist()       # yours gets 0.7, and could get 0.9
     [0.0, 0.2]
     """
-    games, tau = shared.chances(preferences, 3), shared.weight(tau, positive=False)
+    games, tau = preference_matrix(preferences, 3), shared.weight(tau, positive=False)
     shares, _ = _meetings(games.shape[-3], weights)
     shape = games.shape[:-1]
-    played = shared.distributions(policies, shape, "policies")
+    played = distribution_over("policies", policies, shape)
     ground = shared.grounds(reference, (*games.shape[:-3], shape[-1]))[..., None, :]
     met = np.einsum("gh,...hm->...gm", shares, played)
     pay = np.einsum("...gab,...gb->...ga", games, met)

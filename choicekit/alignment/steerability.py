@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from choicekit.alignment._shares import Floats, finite, over_contexts, rank_correlation, resampled, shares_of
-from choicekit.alignment._tabular import normalised
+from choicekit.alignment._shares import Floats, finite, over_contexts, rank_correlation, resampled
+from choicekit.alignment._tabular import distribution, normalised
 from choicekit.alignment.distances import Distribution
 
 #: How alike two arrays of distributions ``[..., m]`` are, ``[...]``; higher is more alike.
@@ -110,8 +110,8 @@ def attribute_steerability(
     >>> found.gains.round(6).tolist(), found.accuracy
     ([0.2, 0.0], 0.5)
     """
-    told, aims = shares_of("steered", steered, "[a, m]"), shares_of("targets", targets, "[a, m]")
-    plain = shares_of("unsteered", unsteered, "[m]")
+    told, aims = distribution("steered", steered), distribution("targets", targets)
+    plain = distribution("unsteered", unsteered)
     told, aims = (each[None] if each.ndim == 2 else each for each in (told, aims))
     plain = plain[None] if plain.ndim == 1 else plain
     if told.ndim != 3 or told.shape != aims.shape or plain.shape != (told.shape[0], told.shape[2]):

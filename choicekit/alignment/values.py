@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._shares import Floats, finite, positions_of, rank_correlation, shares_of
+from choicekit.alignment._shares import Floats, finite, positions_of, rank_correlation
+from choicekit.alignment._tabular import distribution
 from choicekit.alignment.distances import Distribution
 
 
@@ -129,7 +130,7 @@ def opinion_polarisation(shares: Distribution, positions: ArrayLike | None = Non
     >>> opinion_polarisation([1 / 3, 1 / 3, 1 / 3]).round(6).item()      # 4·(2/3)/2²
     0.666667
     """
-    chances = shares_of("shares", shares)
+    chances = distribution("shares", shares)
     places = positions_of(positions, chances.shape[-1])
     scaled = (places - places[0]) / (places[-1] - places[0])
     centre = (chances * scaled).sum(-1, keepdims=True)
@@ -153,7 +154,7 @@ def ordinal_agreement(shares: Distribution) -> NDArray[np.float64]:
     >>> ordinal_agreement([[0, 1, 0], [1 / 3, 1 / 3, 1 / 3], [0.5, 0, 0.5]]).round(6).tolist()
     [1.0, 0.0, -1.0]
     """
-    chances = shares_of("shares", shares)
+    chances = distribution("shares", shares)
     size = chances.shape[-1]
     if size < 3:
         raise ValueError(f"shares: needed at least 3 answers on the scale, got {size}")
