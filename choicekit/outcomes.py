@@ -302,7 +302,8 @@ class Policy:
     ``multipliers[g]`` are the weights on group rewards under which the policy is the optimum of a weighted sum, for
     rules that have them (``[x, g]`` where each context is a bargain of its own); ``duality_gap`` certifies such an
     optimum (its distance from the best possible value). ``norm_prices[..., k]`` are what each norm costs in each
-    context: the derivative of the optimum in the norm's limit, infinite where the norm bars alternatives outright.
+    context: what the optimum there gains for each unit that its limit is loosened, infinite where the norm bars
+    alternatives outright. Their mean over contexts is the derivative for a limit loosened everywhere.
 
     ``numpy.asarray(policy)`` gives the probabilities.
 

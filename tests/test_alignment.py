@@ -622,8 +622,8 @@ def test_rewards_that_are_no_rewards_are_refused(policy: Any, rewards: Any) -> N
     ("reference", "message"),
     [
         ([0.5, 0.5], r"needed 3 probabilities, one an alternative, got shape \(2,\)"),
-        ([0.5, 0.7, -0.2], "needed 3 probabilities"),
-        ([0.5, math.nan, 0.5], "needed 3 probabilities"),
+        ([0.5, 0.7, -0.2], r"needed finite probabilities of at least 0, got -0\.2"),
+        ([0.5, math.nan, 0.5], "needed finite probabilities of at least 0, got nan"),
         ([1.0, 1.0, 2.0], "must sum to 1, got 4; divide by the sum"),
         ([0.0, 0.0, 0.0], "must sum to 1, got 0"),
     ],
@@ -645,9 +645,9 @@ def test_weights_that_are_no_weights_are_refused(policy: Any, weights: Any) -> N
     ("policy", "message"),
     [
         ([0.5, 0.5], r"needed 3 probabilities, one an alternative, got shape \(2,\)"),
-        ([1.5, -0.5, 0.0], "needed 3 probabilities"),
+        ([1.5, -0.5, 0.0], r"needed finite probabilities of at least 0, got -0\.5"),
         ([0.5, 0.1, 0.1], r"must sum to 1, got 0\.7"),
-        ([math.nan, 0.5, 0.5], "must sum to 1, got nan"),
+        ([math.nan, 0.5, 0.5], "needed finite probabilities of at least 0, got nan"),
     ],
 )
 def test_a_policy_that_is_no_distribution_is_refused(policy: Any, message: str) -> None:

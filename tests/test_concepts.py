@@ -144,5 +144,5 @@ def test_one_group_has_nobody_to_differ_from() -> None:
     found = annotator_policies([[1.0]] * 4, [1, 0, 1, 1], ["a", "a", "b", "b"])
     with pytest.raises(ValueError, match="needed two groups or more, got one; pass group="):
         found.concept_differences()
-    with pytest.raises(ValueError, match="concepts: needed finite numbers, one row an item and 1 columns"):
+    with pytest.raises(ValueError, match="concepts: needed finite numbers, one row a context and 1 columns"):
         found.split([[1.0, 2.0]])

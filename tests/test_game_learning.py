@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from choicekit.alignment import game_learning as learning
-from choicekit.alignment._tabular import kl
+from choicekit.alignment.distances import kl
 from choicekit.alignment.game_learning import Trajectory, comal, extragradient, inpo, mirror_descent, nash_md
 from choicekit.alignment.games import equilibrium, exploitability, regularised_equilibrium
 

@@ -224,8 +224,8 @@ def test_no_finite_fit(chances: Array, often: Array) -> None:
 @pytest.mark.parametrize(
     ("chances", "options", "message"),
     [
-        ([[0.5, 0.7], [0.7, 0.5]], {}, "got 1.4 at"),
-        ([[0.6, 0.7], [0.3, 0.4]], {}, "got 1.2 at"),
+        ([[0.5, 0.7], [0.7, 0.5]], {}, r"P\[0, 1\] \+ P\[1, 0\] = 1\.4"),
+        ([[0.6, 0.7], [0.3, 0.4]], {}, r"P\[0, 0\] \+ P\[0, 0\] = 1\.2"),
         ([[0.5, 1.2], [-0.2, 0.5]], {}, "between 0 and 1"),
         ([0.5, 0.5], {}, "square"),
         (NARROW, {"sampling": [[0, 1], [1, 0]]}, "sampling: needed non-negative"),

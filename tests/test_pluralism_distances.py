@@ -14,7 +14,7 @@ from scipy.spatial import distance as scipy_distance
 
 from choicekit.alignment import _shares, rlhf_policy
 from choicekit.alignment import distances as d
-from choicekit.alignment._tabular import kl
+from choicekit.alignment.distances import kl
 
 Array = np.ndarray
 SYMMETRIC = [
@@ -309,7 +309,7 @@ def test_the_share_of_the_noise_floor_is_uniform_where_nothing_differs() -> None
         (lambda: d.total_variation([0.5, np.nan], [0.5, 0.5]), "p: needed finite"),
         (lambda: d.total_variation([0.5, 0.5], [0.5, 0.25, 0.25]), "needed the same alternatives"),
         (lambda: d.total_variation([[0.5, 0.5]] * 2, [[0.5, 0.5]] * 3), "needed the same alternatives"),
-        (lambda: d.total_variation(1.0, [1.0]), "needed probabilities indexed"),
+        (lambda: d.total_variation(1.0, [1.0]), r"p: needed probabilities \[..., m\], got shape \(\)"),
         (lambda: d.ordinal_wasserstein([0.5, 0.5], [0.5, 0.5], [1, 0]), "positions: needed 2 rising numbers"),
         (lambda: d.ordinal_wasserstein([1.0], [1.0]), "at least 2 alternatives"),
         (lambda: d.entropy([0.5, 0.5], base="bans"), "base: needed 'nats' or 'bits'"),  # type: ignore[arg-type]

@@ -104,7 +104,10 @@ def test_monotonicity_beside_scipy() -> None:
         (lambda: attribute_steerability([[0.5, 0.5]], [0.5, 0.5], [[0.5, 0.5]] * 2), "of the same contexts"),
         (lambda: attribute_steerability([[0.5, 0.5]], [[0.5, 0.5]] * 2, [[0.5, 0.5]]), "of the same contexts"),
         (lambda: attribute_steerability([[0.5, 0.6]], [0.5, 0.5], [[0.5, 0.5]]), "steered: probabilities must sum"),
-        (lambda: attribute_steerability([0.5, 0.5], [0.5, 0.5], [[0.5, 0.5]]), "steered: needed probabilities indexed"),
+        (
+            lambda: attribute_steerability([0.5, 0.5], [0.5, 0.5], [[0.5, 0.5]]),
+            "needed steered.x, a, m., unsteered.x, m. and targets.x, a, m. of the same contexts",
+        ),
         (
             lambda: attribute_steerability([[0.5, 0.5]], [0.5, 0.5], [[0.5, 0.5]], similarity=lambda p, q: p - q),
             "similarity: must take",

@@ -7,6 +7,7 @@ import pytest
 
 from choicekit import alignment as al
 from choicekit import welfare
+from choicekit.alignment.norms import Infeasible, Norm, forbid
 from choicekit.alignment.pointwise import pointwise_min_policy
 
 Array = np.ndarray
@@ -43,6 +44,45 @@ def test_it_maximises_the_expected_least_and_bounds_the_least_expected(case: tup
     assert own - 1e-12 <= regularised <= best + 1e-8
     np.testing.assert_allclose(found.reference, ground, rtol=1e-14)
     assert found.beta == beta
+
+
+@pytest.mark.parametrize("case", drawn(30, 5))
+def test_under_norms_it_is_the_best_of_those_that_meet_them(case: tuple[Array, Array, float]) -> None:
+    rewards, ground, beta = case
+    rng = np.random.default_rng(6)
+    cost = rng.normal(size=len(ground))
+    cheapest = int(np.where(ground > 0, cost, np.inf).argmin())
+    limit = 0.7 * cost[cheapest] + 0.3 * float(ground @ cost)
+    found = pointwise_min_policy(rewards, ground, beta, norms=[Norm("cost", cost, limit)])
+    policy, least = found.probabilities, rewards.min(0)
+    assert policy @ cost <= limit + 1e-9
+    own = policy @ least - beta * al.kl(policy, ground)
+    for other in rng.dirichlet(np.ones(len(ground)), 40):
+        other = np.where(ground > 0, other, 0) / other[ground > 0].sum()
+        # towards the cheapest until the norm is met
+        part = min(1.0, (limit - cost[cheapest]) / max(other @ cost - cost[cheapest], 1e-12))
+        other = part * other + (1 - part) * np.eye(len(ground))[cheapest]
+        assert other @ least - beta * al.kl(other, ground) <= own + 1e-9
+    # and an optimum: the price is what is left of the reward, and only of a tight norm
+    price = float(found.norm_prices[0])
+    kept = policy > 1e-200
+    left = (least - price * cost)[kept] - beta * np.log(policy[kept] / ground[kept])
+    assert np.ptp(left) <= 1e-6 * (1 + np.ptp(least) + price)
+    assert price * (limit - policy @ cost) <= 1e-6
+
+
+def test_norms_that_say_nothing_and_norms_that_nothing_meets() -> None:
+    rewards = np.random.default_rng(7).normal(size=(3, 2, 4))
+    plain = pointwise_min_policy(rewards, beta=0.3)
+    loose = pointwise_min_policy(rewards, beta=0.3, norms=[Norm("loose", np.ones(4), 2.0)])
+    np.testing.assert_allclose(loose.probabilities, plain.probabilities, atol=1e-14)
+    assert plain.norm_prices is None
+    assert not loose.norm_prices.any()
+    barred = pointwise_min_policy(rewards, beta=0.3, norms=[forbid("first", [True, False, False, False])])
+    rest = pointwise_min_policy(rewards, [0, 1 / 3, 1 / 3, 1 / 3], beta=0.3)
+    np.testing.assert_allclose(barred.probabilities, rest.probabilities, atol=1e-14)
+    with pytest.raises(Infeasible, match="all"):
+        pointwise_min_policy(rewards, beta=0.3, norms=[forbid("all", [True] * 4)])
 
 
 def test_favourites_against_a_bland_answer() -> None:

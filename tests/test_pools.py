@@ -7,6 +7,7 @@ import pytest
 
 from choicekit import alignment as al
 from choicekit import welfare
+from choicekit.alignment.norms import Infeasible, Norm, forbid
 from choicekit.alignment.pools import linear_pool, logarithmic_pool, power_pool
 
 Array = np.ndarray
@@ -123,3 +124,58 @@ def test_bad_weights_and_exponents() -> None:
         linear_pool([[0.5, 0.5]], [1, 1])
     with pytest.raises(ValueError, match="exponent"):
         power_pool([[0.5, 0.5]], np.nan)
+
+
+POOLS = {"linear": linear_pool, "logarithmic": logarithmic_pool,
+         "power": lambda p, w=None, **k: power_pool(p, -0.7, w, **k),
+         "power 0": lambda p, w=None, **k: power_pool(p, 0.0, w, **k)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("seed", range(12))
+def test_under_norms_it_is_the_nearest_that_meets_them(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups, size = int(rng.integers(2, 5)), int(rng.integers(3, 7))
+    policies, weights = rng.dirichlet(np.ones(size), (2, groups)), rng.dirichlet(np.ones(groups))
+    pool = POOLS[name]
+    plain = pool(policies, weights)
+    cost = rng.normal(size=size)
+    limit = 0.6 * cost.min() + 0.4 * float((plain.probabilities @ cost).min())
+    found = pool(policies, weights, norms=[Norm("cost", cost, limit)])
+    assert (found.probabilities @ cost <= limit + 1e-9).all()
+    assert (found.norm_prices > 0).all()
+    np.testing.assert_array_equal(found.reference, plain.reference)
+    assert found.beta is None
+    for x in range(2):
+        own = al.kl(found.probabilities[x], plain.probabilities[x])
+        weighed = weights @ al.kl(found.probabilities[x], policies[x])
+        for other in rng.dirichlet(np.ones(size), 40):
+            part = min(1.0, (limit - cost.min()) / (other @ cost - cost.min()))
+            other = part * other + (1 - part) * np.eye(size)[cost.argmin()]
+            assert own <= al.kl(other, plain.probabilities[x]) + 1e-9
+            if name in ("logarithmic", "power 0"):
+                assert weighed <= weights @ al.kl(other, policies[x]) + 1e-9
+
+
+def test_the_linear_pool_under_norms_is_not_the_least_of_its_own_sum() -> None:
+    """The docstring's warning: least KL(π‖pool) is not least Σ w·KL(π_g‖π)."""
+    policies, norm = np.array([[0.8, 0.15, 0.05], [0.6, 0.05, 0.35]]), Norm("cost", [1.0, 0.3, 0.0], 0.4)
+    found = linear_pool(policies, norms=[norm]).probabilities
+    away = np.array([1.0, -1 / 0.3, 1 / 0.3 - 1]) * 1e-3  # at the same cost
+    sums = [al.kl(policies, found + sign * away).mean() for sign in (-1, 0, 1)]
+    assert min(sums[0], sums[2]) < sums[1] - 1e-6
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_norms_that_say_nothing_and_norms_that_nothing_meets(name: str) -> None:
+    policies, pool = [[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]], POOLS[name]
+    plain, loose = pool(policies), pool(policies, norms=[Norm("loose", [1, 1, 1], 2.0)])
+    np.testing.assert_allclose(loose.probabilities, plain.probabilities, atol=1e-14)
+    assert plain.norm_prices is None
+    barred = pool(policies, norms=[forbid("first", [True, False, False])]).probabilities
+    np.testing.assert_allclose(barred, [0, *plain.probabilities[1:] / plain.probabilities[1:].sum()], atol=1e-14)
+    with pytest.raises(Infeasible, match="all"):
+        pool(policies, norms=[forbid("all", [True] * 3)])
+    # what the pool never answers cannot save it
+    with pytest.raises(Infeasible, match="those"):
+        pool([[0.5, 0.5, 0.0]] * 2, norms=[forbid("those", [True, True, False])])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import choicekit as ck
 from choicekit import alignment as al
 from choicekit import rules
+from choicekit.alignment.norms import Infeasible, Norm, forbid
 from choicekit.alignment.proportional import feasible_shares, population_proportional_policy, proportionality_level
 
 Array = np.ndarray
@@ -159,3 +160,36 @@ def test_other_bad_input() -> None:
                            ([0.5, 0.5], [1.0])):  # fmt: skip
         with pytest.raises(ValueError, match=r"policy|shares"):
             proportionality_level(policy, shares)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("beta", [0.0, 5.0])
+def test_under_norms_it_is_the_nearest_that_meets_them(seed: int, beta: float) -> None:
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(3, 7))
+    matrices = al.preferences(rng.normal(size=(2, 3, size)))
+    plain, cost = population_proportional_policy(matrices, beta), rng.normal(size=size)
+    limit = 0.6 * cost.min() + 0.4 * float((plain.probabilities @ cost).min())
+    found = population_proportional_policy(matrices, beta, norms=[Norm("cost", cost, limit)])
+    assert (found.probabilities @ cost <= limit + 1e-9).all()
+    assert (found.norm_prices > 0).all()
+    np.testing.assert_array_equal(found.reference, plain.reference)
+    for x in range(2):
+        own = al.kl(found.probabilities[x], plain.probabilities[x])
+        for other in rng.dirichlet(np.ones(size), 40):
+            part = min(1.0, (limit - cost.min()) / (other @ cost - cost.min()))
+            other = part * other + (1 - part) * np.eye(size)[cost.argmin()]
+            assert own <= al.kl(other, plain.probabilities[x]) + 1e-9
+
+
+def test_norms_that_say_nothing_and_norms_that_nothing_meets() -> None:
+    jury = [[0.5, 1.0, 0.4], [0.0, 0.5, 0.4], [0.6, 0.6, 0.5]]
+    plain = population_proportional_policy(jury)
+    loose = population_proportional_policy(jury, norms=[Norm("loose", [1, 1, 1], 2.0)])
+    np.testing.assert_allclose(loose.probabilities, plain.probabilities, atol=1e-14)
+    assert plain.norm_prices is None
+    barred = population_proportional_policy(jury, norms=[forbid("first", [True, False, False])])
+    np.testing.assert_allclose(barred.probabilities, [0, 0, 1], atol=1e-14)
+    # the second has no share, and what has none stays without
+    with pytest.raises(Infeasible, match="both"):
+        population_proportional_policy(jury, norms=[forbid("both", [True, False, True])])

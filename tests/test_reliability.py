@@ -27,7 +27,7 @@ PUBLISHED = [
 def test_the_published_example(scale: Scale, alpha: float) -> None:
     found = krippendorff_alpha(PUBLISHED, scale=scale, replicates=0)
     assert found.alpha == pytest.approx(alpha, abs=5e-4)
-    assert (found.items, found.ratings) == (11, 40)
+    assert (found.contexts, found.ratings) == (11, 40)
 
 
 def by_hand(table: NDArray[np.float64], scale: Scale) -> float:
@@ -98,7 +98,7 @@ def test_real_ratings_give_what_another_program_gives(data: Path) -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"needed finite numbers .*got shape \(3,\)"):
         krippendorff_alpha([1, 2, 3])
-    with pytest.raises(ValueError, match="needed an item with two ratings or more, got none"):
+    with pytest.raises(ValueError, match="needed a context with two ratings or more, got none"):
         krippendorff_alpha([[1, N], [N, 2]])
     with pytest.raises(ValueError, match="scale: needed 'nominal', 'ordinal' or 'interval', got 'ratio'"):
         krippendorff_alpha([[1], [2]], scale="ratio")  # type: ignore[arg-type]

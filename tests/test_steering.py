@@ -11,6 +11,7 @@ from scipy.linalg import null_space
 from scipy.stats import spearmanr
 
 from choicekit import alignment as al
+from choicekit.alignment.norms import Infeasible, Norm, forbid
 from choicekit.alignment.steering import Family, simplex_grid, steerable_family, tradeoff_steerability
 
 Array = np.ndarray
@@ -33,14 +34,41 @@ class Problem:
         self.contexts = rng.dirichlet(np.full(contexts, 2.0))
         self.weights = rng.dirichlet(np.full(self.groups, 2.0), 4)
 
+        self.norms: list[Norm] = []
+
+    def held(self, number: int) -> Problem:
+        """The same under norms, met by a policy within, that bind for some weights."""
+        rng = np.random.default_rng(number)
+        met = self.ground * rng.uniform(0.2, 1, self.ground.shape)
+        met /= met.sum(1, keepdims=True)
+        for k in range(number):
+            cost = rng.normal(size=self.ground.shape)
+            covered = rng.random(len(met)) < 0.8 if k else None
+            self.norms.append(Norm(f"norm {k}", cost, float((cost * met).sum(1).max()), covered))
+        return self
+
     def family(self) -> Family:
-        return steerable_family(self.rewards, self.weights, self.ground, self.beta, context_weights=self.contexts)
+        return steerable_family(
+            self.rewards, self.weights, self.ground, self.beta, context_weights=self.contexts, norms=self.norms
+        )
+
+    def policy(self, weights: Array) -> al.Policy:
+        return al.rlhf_policy(np.einsum("g,xgm->xm", weights, self.rewards), self.ground, self.beta, norms=self.norms)
+
+    def inside(self, k: int, family: Family) -> bool:
+        """Whether member k is away from where a norm begins or ceases to bind."""
+        assert family.norm_prices is not None
+        for n, norm in enumerate(self.norms):
+            room = norm.limit - (family.policies[k] * norm.cost).sum(-1)
+            if (np.maximum(family.norm_prices[k, :, n] / self.beta, room) < 1e-2)[norm.contexts].any():
+                return False
+        return True
 
     def at(self, weights: Array) -> tuple[Array, float]:
         """Mean rewards and mean divergence of the policy for any weights, by loops."""
-        means, price = np.zeros(self.groups), 0.0
+        means, price, found = np.zeros(self.groups), 0.0, self.policy(weights).probabilities
         for x, share in enumerate(self.contexts):
-            policy = al.rlhf_policy(weights @ self.rewards[x], self.ground[x], self.beta).probabilities
+            policy = found[x]
             means += share * self.rewards[x] @ policy
             price += share * float(al.kl(policy, self.ground[x]))
         return means, price
@@ -79,14 +107,84 @@ def test_jacobians_are_finite_differences(seed: int) -> None:
         assert np.linalg.eigvalsh(family.jacobians[k])[0] >= -1e-12
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_members_under_norms_are_optimal_and_so_are_their_derivatives(seed: int) -> None:
+    problem, step = Problem(seed).held(1 + seed % 3), 1e-5
+    family = problem.family()
+    assert family.norm_prices is not None
+    assert family.norm_prices.shape == (4, len(problem.ground), len(problem.norms))
+    inside = [k for k in range(4) if problem.inside(k, family)]
+    for k, row in enumerate(problem.weights):
+        for norm in problem.norms:
+            over = (family.policies[k] * norm.cost).sum(-1) - norm.limit
+            assert (over[norm.contexts] <= 1e-8).all()
+        expected = problem.policy(row)
+        np.testing.assert_allclose(family.policies[k], expected.probabilities, atol=1e-7)
+        np.testing.assert_allclose(family.norm_prices[k], expected.norm_prices, atol=1e-5 * problem.beta, rtol=1e-5)
+        assert np.linalg.eigvalsh(family.jacobians[k])[0] >= -1e-12
+    for k in inside:
+        for h, unit in enumerate(step * np.eye(problem.groups)):
+            slope = (problem.at(problem.weights[k] + unit)[0] - problem.at(problem.weights[k] - unit)[0]) / (2 * step)
+            np.testing.assert_allclose(family.jacobians[k, :, h], slope, atol=2e-6 * max(1, 1 / problem.beta**3))
+    # no member is better for another's weights, among admissible policies
+    scores = family.weights @ family.regularised.T
+    assert (scores.diagonal()[:, None] >= scores - 1e-8).all()
+
+
+def test_the_drawn_norms_bind_and_matter() -> None:
+    """Most drawn members are away from kinks, norms bind at many, and the covariance alone would be wrong there."""
+    inside, binding, wrong = 0, 0, 0
+    for seed in range(30):
+        problem = Problem(seed).held(1 + seed % 3)
+        family = problem.family()
+        assert family.norm_prices is not None
+        for k in range(4):
+            if not problem.inside(k, family):
+                continue
+            inside += 1
+            binding += bool(family.norm_prices[k].any())
+            here = np.einsum("xm,xgm->xg", family.policies[k], problem.rewards)
+            spread = (problem.rewards - here[..., None]) * np.sqrt(family.policies[k])[:, None]
+            plain = np.einsum("x,xgm,xhm->gh", problem.contexts, spread, spread) / problem.beta
+            wrong += bool(np.abs(plain - family.jacobians[k]).max() > 1e-3 * np.abs(plain).max())
+    assert inside >= 60
+    assert binding >= 40
+    assert wrong >= 40
+
+
+def test_norms_that_say_nothing_bar_or_are_met_by_nothing() -> None:
+    rng = np.random.default_rng(8)
+    rewards, wheel = rng.normal(size=(2, 3, 2, 4)), simplex_grid(2, 4)
+    plain = steerable_family(rewards, wheel)
+    loose = steerable_family(rewards, wheel, norms=[Norm("loose", np.ones(4), 2.0)])
+    np.testing.assert_allclose(loose.policies, plain.policies, atol=1e-14)
+    np.testing.assert_allclose(loose.jacobians, plain.jacobians, atol=1e-13)
+    assert plain.norm_prices is None
+    assert loose.norm_prices.shape == (5, 2, 3, 1)
+    barred = steerable_family(rewards, wheel, norms=[forbid("first", [True, False, False, False])])
+    rest = steerable_family(rewards, wheel, [0, 1 / 3, 1 / 3, 1 / 3])
+    np.testing.assert_allclose(barred.policies, rest.policies, atol=1e-14)
+    np.testing.assert_allclose(barred.jacobians, rest.jacobians, atol=1e-13)
+    # together two norms bar the last and tie the rest, so that nothing can be steered
+    norms = [Norm("up", [1, -1, 1], 0), Norm("down", [-1, 1, 1], 0)]
+    tied = steerable_family(rewards[..., :3], wheel, norms=norms)
+    np.testing.assert_allclose(tied.policies[..., :2], 0.5, atol=1e-8)
+    np.testing.assert_allclose(tied.jacobians, 0, atol=1e-12)
+    with pytest.raises(Infeasible, match="all"):
+        steerable_family(rewards, wheel, norms=[forbid("all", [True] * 4)])
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("groups", [2, 3])
-def test_prices_are_exchange_rates(seed: int, groups: int) -> None:
+@pytest.mark.parametrize("norms", [0, 1, 2])
+def test_prices_are_exchange_rates(seed: int, groups: int, norms: int) -> None:
     """Of regularised values along the family, and of mean rewards at one divergence; further objectives unchanged."""
-    problem, step = Problem(seed, groups), 1e-4
+    problem, step = Problem(seed, groups).held(norms), 1e-4
     family = problem.family()
     for k, row in enumerate(problem.weights):
         bend = family.jacobians[k]
+        if norms and (not problem.inside(k, family) or np.linalg.matrix_rank(bend, 1e-3) < groups):
+            continue
         scarce = row @ bend  # β·dKL for a change of each weight
         others = np.arange(2, groups)
         ways = {

@@ -9,7 +9,7 @@ import pytest
 
 import choicekit as ck
 from choicekit.alignment import bargains, constrained, policies
-from choicekit.alignment._tabular import kl
+from choicekit.alignment.distances import kl
 from choicekit.alignment.norms import Infeasible, Norm
 
 Array = np.ndarray

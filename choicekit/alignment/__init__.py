@@ -1,6 +1,5 @@
 """From groups' rewards to policies, from policies to whom they fail, and what can be done about it."""
 
-from choicekit.alignment._tabular import kl
 from choicekit.alignment.asking import Asking, belief_after, value_of_asking
 from choicekit.alignment.attitudes import AttitudeScreen, attitude_screen
 from choicekit.alignment.bargains import (
@@ -54,6 +53,7 @@ from choicekit.alignment.distances import (
     hellinger,
     jensen_shannon_distance,
     jensen_shannon_divergence,
+    kl,
     mode_collapse,
     noise_floor,
     ordinal_wasserstein,

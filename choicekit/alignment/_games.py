@@ -27,7 +27,8 @@ def grounds(reference: ArrayLike | None, shape: tuple[int, ...]) -> Floats:
 
 def weight(tau: float, *, positive: bool) -> float:
     """τ, checked."""
-    if not (np.isfinite(tau) and (tau > 0 if positive else tau >= 0)):
+    number = isinstance(tau, int | float | np.number) and np.isfinite(tau)
+    if not number or not (tau > 0 if positive else tau >= 0):
         kind = "positive number" if positive else "number of at least 0"
         raise ValueError(f"tau: needed a {kind}, the weight of the KL penalty, got {tau!r}")
     return float(tau)

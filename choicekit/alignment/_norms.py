@@ -54,6 +54,9 @@ def laid(norms: Sequence[Norm], reference: Floats) -> Laid:
     if not norms:
         none = np.zeros((len(flat), 0))
         return Laid(np.zeros((1, 0, shape[-1])), np.ones((1, 0)), available, none.astype(np.bool_))
+    given = [norms] if hasattr(norms, "cost") else list(norms)
+    if hasattr(norms, "cost") or not all(hasattr(norm, "cost") for norm in given):
+        raise TypeError(f"norms: needed a list of norms, such as [Norm(...)] or [forbid(...)], got {norms!r}")
     slacks = _slacks(norms, shape)
     sizes = np.abs(slacks).max(-1)
     sizes = np.where(sizes > 0, sizes, 1.0)

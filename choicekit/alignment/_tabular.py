@@ -8,12 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 
-def kl(policy: ArrayLike, reference: ArrayLike) -> Floats:
-    """Kullback–Leibler divergence KL(π‖ρ) = Σ π log(π/ρ) along the last axis, in nats; infinite where ρ misses π.
-
-    >>> kl([0.6, 0.4], [0.99, 0.01]).round(6).item()
-    1.175087
-    """
+def divergence(policy: ArrayLike, reference: ArrayLike) -> Floats:
+    """Kullback–Leibler divergence KL(π‖ρ) = Σ π log(π/ρ) along the last axis, in nats; infinite where ρ misses π."""
     p, q = np.broadcast_arrays(np.asarray(policy, np.float64), np.asarray(reference, np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p > 0, p * (np.log(p) - np.log(q)), 0.0)
@@ -48,15 +44,25 @@ def normalised(weights: ArrayLike | None, size: int) -> Floats:
 def checked(rewards: ArrayLike, reference: ArrayLike | None, beta: float, axes: int) -> tuple[Floats, Floats]:
     """Rewards, and the reference broadcast to their contexts and alternatives."""
     values = np.array(rewards, np.float64)
-    if values.ndim < axes or 0 in values.shape or not np.isfinite(values).all():
-        wanted = "[..., alternative]" if axes == 1 else "[..., group, alternative]"
+    wanted = "[..., alternative]" if axes == 1 else "[..., group, alternative]"
+    if values.ndim < axes or 0 in values.shape:
         raise ValueError(f"rewards: needed finite numbers indexed {wanted}, got shape {values.shape}")
-    if not (np.isfinite(beta) and beta > 0):
-        raise ValueError(f"beta: needed a positive number, the weight of the KL penalty, got {beta!r}")
+    finite = np.isfinite(values)
+    if not finite.all():
+        where = [int(k) for k in np.argwhere(~finite)[0]]
+        raise ValueError(f"rewards: needed finite numbers indexed {wanted}, got {values[tuple(where)]} at {where}")
+    positive("beta", beta)
     shape = values.shape[:-axes] + values.shape[-1:]
     if reference is None:
         return values, np.full(shape, 1 / shape[-1])
     return values, distribution_over("reference", reference, shape)
+
+
+def positive(name: str, given: object) -> float:
+    """The weight of a KL penalty, checked."""
+    if isinstance(given, bool) or not isinstance(given, int | float | np.number) or not 0 < given < np.inf:
+        raise ValueError(f"{name}: needed a positive number, the weight of the KL penalty, got {given!r}")
+    return float(given)
 
 
 def distribution(name: str, given: object, size: int | None = None) -> Floats:
@@ -94,10 +100,12 @@ def preference_matrix(preferences: ArrayLike, axes: int = 2) -> Floats:
         raise ValueError("preferences: needed shares between 0 and 1; of counts, divide by how many compared the two")
     sums = found + np.swapaxes(found, -1, -2)
     off = np.abs(sums - 1)
-    if off.max() > 1e-9:
+    if off.max() > 1e-6:
         *_, a, b = (int(k) for k in np.unravel_index(int(off.argmax()), off.shape))
         raise ValueError(
             f"preferences: needed P + Pᵀ = 1 with ½ on the diagonal, but P[{a}, {b}] + P[{b}, {a}] = "
-            f"{sums.flat[int(off.argmax())]:.6g}; count a tie as half for each"
+            f"{sums.flat[int(off.argmax())]:.8g}; count a tie as half for each"
         )
+    if off.max() > 0:  # what rounding to single precision took
+        found = (found + 1 - np.swapaxes(found, -1, -2)) / 2
     return found

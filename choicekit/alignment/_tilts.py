@@ -184,6 +184,6 @@ class Table:
             multipliers = multipliers[0] if self.joint else multipliers.reshape(*leading, groups)
         prices = None
         if self.named:
-            weight = self.beta * self.contexts * (unit[0] if self.joint else unit)
+            weight = self.beta * (np.full(len(nu), unit[0]) if self.joint else unit)
             prices = self.rows.prices(nu, weight[:, None], leading)
         return Policy(probabilities.reshape(self.ground.shape), self.ground, self.beta, multipliers, gap, prices)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import Floats, checked, distribution, kl, normalised, tilt
+from choicekit.alignment._tabular import Floats, checked, distribution, divergence, normalised, tilt
 from choicekit.outcomes import Policy
 from choicekit.profiles._columns import frozen
 
@@ -102,7 +102,7 @@ class _Problem:
     def value(self, policy: Floats, belief: Floats) -> Floats:
         """Σ_g b_g F_g(π)."""
         reached = np.einsum("...m,...gm,...g->...", policy, self.values, belief)
-        return np.asarray(reached if self.beta is None else reached - self.beta * kl(policy, self.ground))
+        return np.asarray(reached if self.beta is None else reached - self.beta * divergence(policy, self.ground))
 
     def policy(self, belief: Floats) -> Floats:
         mixed = np.einsum("...g,...gm->...m", belief, self.values)
@@ -198,7 +198,9 @@ def belief_after(
     values, _ = checked(rewards, None, 1.0, 2)
     if values.ndim != 2:
         raise ValueError(f"rewards: needed one user's table [group, alternative], got shape {values.shape}")
-    won, lost = np.array(chosen, np.int64), np.array(rejected, np.int64)
+    won, lost = (np.array(each) if np.size(each) else np.zeros(0, np.int64) for each in (chosen, rejected))
+    if won.dtype.kind not in "iu" or lost.dtype.kind not in "iu":
+        raise ValueError(f"needed whole numbers of alternatives, got {won.dtype} chosen and {lost.dtype} rejected")
     both = np.concatenate([won.ravel(), lost.ravel()])
     if won.ndim != 1 or won.shape != lost.shape or (both < 0).any() or (both >= values.shape[1]).any():
         raise ValueError(

@@ -72,8 +72,9 @@ def egalitarian_policy(
     to the reference (the reference itself, without ``norms``), so that the answer does not depend on the zero of
     anybody's rewards; with the groups' own optima it is the minimax-regret policy. With ``joint=False`` each context
     is a problem of its own. Norms hold for whatever group gains; their prices come back as ``norm_prices``, at the
-    disagreement as it stands. Raises ``NotConverged`` if the gap stays above ``tolerance`` (relative to the range of
-    the rewards), :class:`~choicekit.alignment.norms.Infeasible` where no policy meets the norms.
+    disagreement as it stands. Raises ``NotConverged`` if the gap stays above ``tolerance`` (relative to the smallest
+    range of a group's rewards, a millionth of the largest or 1e-5·``beta``, whichever is most),
+    :class:`~choicekit.alignment.norms.Infeasible` where no policy meets the norms.
 
     Source: Chakraborty et al. 2024, arXiv:2402.08925.
 
@@ -82,8 +83,17 @@ def egalitarian_policy(
     ([0.211942, 0.211942, 0.576117], [0.5, 0.5])
     """
     table = Table(rewards, reference, beta, context_weights, joint, norms, disagreement)
-    found = table.bounds(np.ones_like(table.base), table.width, tolerance)
+    found = table.bounds(np.ones_like(table.base), _narrowest(table), tolerance)
     return _answer("egalitarian_policy", table, found, found.mu.sum(-1), np.arange(table.groups))
+
+
+def _narrowest(table: Table) -> Floats:
+    """The smallest range of any group's rewards ``[b]``: a gap small beside a larger one may be all that group has."""
+    ranges = np.ptp(table.rewards, axis=-1)
+    ranges = ranges.max(0, keepdims=True) if table.joint else ranges
+    least = np.where(ranges > 0, ranges, np.inf).min(-1)
+    found: Floats = np.clip(least, np.maximum(1e-6 * table.width, 1e-5 * table.beta), table.width)
+    return found
 
 
 def nash_policy(

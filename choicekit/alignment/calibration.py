@@ -159,7 +159,7 @@ def disagreement_calibration(
     For responses of similar quality pass the rows that :func:`similar_quality` keeps.
 
     A lower correlation where people disagree need not be the model's fault. Mean ratings of few annotators are
-    noisier there, and an item on which they are divided has a middling mean, so that the mean varies less: compare
+    noisier there, and an answer on which they are divided has a middling mean, so that the mean varies less: compare
     with the correlation that held-out annotators reach on the same rows.
 
     Raises ``ValueError`` for columns that are not finite or of different length, fewer than two rows, or an unknown

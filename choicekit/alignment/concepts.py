@@ -20,14 +20,15 @@ _FOLDS = 5
 class DisagreementSplit:
     """How likely two voters drawn at random are to answer a question differently, by where that comes from.
 
-    With p_v(i) the probability that voter v says yes to item i, two voters drawn independently differ with probability
-    2·E[p(1 − p)] + 2·Var(p), and the variance between voters is that within groups plus that between groups' means:
+    With p_v(x) the probability that voter v says yes in context x, two voters drawn independently differ with
+    probability 2·E[p(1 − p)] + 2·Var(p), and the variance between voters is that within groups plus that between
+    groups' means:
 
     - ``operational`` = 2·E[p(1 − p)]: what the voter's own policy leaves open, so slips and concepts that are missing;
     - ``ambiguity`` = 2·Var(p) within groups: people of one group who read the concepts differently;
     - ``pluralism`` = 2·Var(p) between groups: groups that weigh the concepts differently.
 
-    ``total`` is their sum, a probability (averaged over the items).
+    ``total`` is their sum, a probability (averaged over the contexts).
 
     >>> DisagreementSplit(operational=0.125, ambiguity=0.0625, pluralism=0.25).total
     0.4375
@@ -88,7 +89,7 @@ class AnnotatorPolicies:
     groups: Ints
 
     def probabilities(self, concepts: ArrayLike) -> Floats:
-        """P(yes) ``[v, i]`` of each voter on items with these concepts ``[i, d]``.
+        """P(yes) ``[v, x]`` of each voter in contexts with these concepts ``[x, d]``.
 
         >>> found = annotator_policies([[1.0], [-1.0]] * 10, [True, False] * 10, ["ann"] * 20)
         >>> found.probabilities([[0.0]]).round(3).tolist()
@@ -98,7 +99,7 @@ class AnnotatorPolicies:
         return _logistic(self.weights @ table.T + self.intercepts[:, None])
 
     def split(self, concepts: ArrayLike) -> DisagreementSplit:
-        """Where disagreement on items with these concepts ``[i, d]`` comes from, each voter counting alike.
+        """Where disagreement in contexts with these concepts ``[x, d]`` comes from, each voter counting alike.
 
         Estimates of policies are noisy, which adds to both variances, and the ridge pulls them together, which takes
         away: with few answers a voter neither part is to be taken as exact.
@@ -260,7 +261,7 @@ def _table(concepts: ArrayLike, width: int | None) -> Floats:
     table = np.array(concepts, np.float64)
     if table.ndim != 2 or 0 in table.shape or not np.isfinite(table).all() or width not in (None, table.shape[1]):
         wanted = "one column a concept" if width is None else f"{width} columns"
-        raise ValueError(f"concepts: needed finite numbers, one row an item and {wanted}, got shape {table.shape}")
+        raise ValueError(f"concepts: needed finite numbers, one row a context and {wanted}, got shape {table.shape}")
     return table
 
 

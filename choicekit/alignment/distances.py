@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from choicekit.alignment._shares import Floats, over_contexts, pair, positions_of, resampled
-from choicekit.alignment._tabular import distribution, kl, normalised
+from choicekit.alignment._tabular import distribution, divergence, normalised
 from choicekit.outcomes import Policy
 
 Base = Literal["nats", "bits"]
@@ -74,6 +74,20 @@ def cross_entropy(p: Distribution, q: Distribution, *, base: Base = "nats") -> F
     return found
 
 
+def kl(p: Distribution, q: Distribution, *, base: Base = "nats") -> Floats:
+    """The Kullback–Leibler divergence KL(p‖q) = Σ p·log(p/q): infinite where q gives 0 to what p gives something.
+
+    ``p[..., m]`` and ``q[..., m]`` give ``[...]``. The first argument is what happens, the second what is said of it:
+    KL(target‖policy) is the price of answers that people give and a policy does not, KL(policy‖reference) that of
+    moving away from a reference.
+
+    >>> kl([0.6, 0.4], [0.99, 0.01]).round(6).item()
+    1.175087
+    """
+    first, second = pair(p, q)
+    return divergence(first, second) / _unit(base)
+
+
 def smoothed_kl(p: Distribution, q: Distribution, *, smoothing: float, base: Base = "nats") -> Floats:
     """KL(p'‖q') of both distributions mixed with a share of the uniform one: p' = (1 − s)·p + s/m, and q' alike.
 
@@ -88,7 +102,7 @@ def smoothed_kl(p: Distribution, q: Distribution, *, smoothing: float, base: Bas
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing: needed a share of the uniform distribution in [0, 1), got {smoothing!r}")
     first, second = (shares * (1 - smoothing) + smoothing / shares.shape[-1] for shares in pair(p, q))
-    return kl(first, second) / _unit(base)
+    return divergence(first, second) / _unit(base)
 
 
 def jensen_shannon_divergence(p: Distribution, q: Distribution, *, base: Base = "nats") -> Floats:
@@ -104,7 +118,7 @@ def jensen_shannon_divergence(p: Distribution, q: Distribution, *, base: Base = 
     """
     first, second = pair(p, q)
     middle = (first + second) / 2
-    found: Floats = (kl(first, middle) + kl(second, middle)) / (2 * _unit(base))
+    found: Floats = (divergence(first, middle) + divergence(second, middle)) / (2 * _unit(base))
     return found
 
 
@@ -218,6 +232,8 @@ def expected_calibration_error(
     0.3
     """
     said = distribution("probabilities", probabilities)
+    if said.ndim != 2:
+        raise ValueError(f"probabilities: needed one row a forecast, [n, m], got shape {said.shape}")
     rows, size = said.shape
     happened = np.asarray(outcomes)
     if happened.shape == (rows,):
@@ -279,6 +295,8 @@ def noise_floor(
         raise ValueError(f"counts: needed two arrays of one shape, got {first.shape} and {second.shape}")
     sizes = first.sum(-1), second.sum(-1)
     pooled = (first + second) / (sizes[0] + sizes[1])[:, None]
+    if draws < 1 or not 0 < level < 1:
+        raise ValueError(f"needed at least one draw and a level between 0 and 1, got {draws!r} and {level!r}")
     generator = np.random.default_rng(rng)
     drawn = np.empty(draws)
     for draw in range(draws):
@@ -368,13 +386,13 @@ def distributional_alignment(
     """
     first, second = pair(policies, targets, ("policies", "targets"))
     first, second = (shares.reshape(-1, shares.shape[-1]) for shares in (first, second))
-    divergence = jensen_shannon_divergence(first, second)
+    shannon = jensen_shannon_divergence(first, second)
     return DistributionalAlignment(
         total_variation=total_variation(first, second),
-        kl=kl(second, first),
+        kl=divergence(second, first),
         smoothed_kl=smoothed_kl(second, first, smoothing=smoothing),
-        jensen_shannon_divergence=divergence,
-        jensen_shannon_distance=np.sqrt(divergence),
+        jensen_shannon_divergence=shannon,
+        jensen_shannon_distance=np.sqrt(shannon),
         hellinger=hellinger(first, second),
         relative_wasserstein=relative_wasserstein(first, second, positions),
         entropy_ratio=entropy_ratio(first, second),

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import average, checked, distribution, kl, tilt
+from choicekit.alignment._tabular import average, checked, distribution, divergence, tilt
 from choicekit.alignment.policies import preferences
 from choicekit.graphs import sparse
 from choicekit.outcomes import Lottery, Policy
@@ -59,14 +59,14 @@ def kl_ball_policy(rewards: ArrayLike, reference: ArrayLike | None = None, *, ra
     top = np.where(available, values, -np.inf).max(-1, keepdims=True)
     best = np.where(values >= top, ground, 0.0)
     best /= best.sum(-1, keepdims=True)
-    within = kl(best, ground) <= radius
+    within = divergence(best, ground) <= radius
     unit = np.where(available, top - values, 0.0).max(-1, keepdims=True)
     scaled = np.where(available, (values - top) / np.where(unit > 0, unit, 1.0), 0.0)
     # on a logarithmic scale of 1/τ: KL grows with it, so that `low` always stays inside
     low, high = np.full(within.shape, -40.0), np.full(within.shape, 40.0)
     for _ in range(80):
         middle = (low + high) / 2
-        inside = kl(tilt(scaled * np.exp(middle)[..., None], ground, 1.0), ground) <= radius
+        inside = divergence(tilt(scaled * np.exp(middle)[..., None], ground, 1.0), ground) <= radius
         low, high = np.where(inside, middle, low), np.where(inside, high, middle)
     found = tilt(scaled * np.exp(low)[..., None], ground, 1.0)
     return Policy(np.where(within[..., None], best, found if radius > 0 else ground), ground)
@@ -129,13 +129,14 @@ def distortion_bound(rule: Bounded, beta: float) -> DistortionBound:
     D = (β/2)(1 + e^−β)/(1 − e^−β) is what everything is measured in:
 
     * ``"every"``: no rule on comparisons does better than D as alternatives become many;
-    * ``"maximal_lottery"``: at most D, and so exactly the best there is; the same within a KL ball;
+    * ``"maximal_lottery"``: at most D, and so exactly the best there is (the source has the
+      same within a KL ball, for a lottery that is not built here);
     * ``"borda"``: the winner's is at most D²;
     * ``"rlhf"``: a pooled reward trained with a KL constraint can reach e^β/(44β); stated for β ≥ 10 alone. Where the
       pairs compared are not drawn independently it has no bound.
 
-    The upper bounds are checked on drawn populations; that they hold always, and the lower bound of ``"rlhf"``, are the
-    literature's. Two people and two alternatives are often far from the worst.
+    The upper bounds are checked on drawn populations, without a ball; that they hold always, and the lower bound of
+    ``"rlhf"``, are the literature's. Two people and two alternatives are often far from the worst.
 
     Raises ``ValueError`` for another rule, β ≤ 0, and ``"rlhf"`` with β < 10.
 

@@ -190,7 +190,8 @@ def comal(
     π_{k+1} is the equilibrium of the game with penalty τ·KL(π‖π_k), found by ``steps`` of :func:`mirror_descent` from
     π_k with reference π_k; π_0 is ``reference`` (default: uniform). With exact rounds KL(π*‖π_k) never rises, for any
     τ > 0 and any equilibrium π* of P, and the last iterate tends to an equilibrium. The inner steps obey
-    KL(π*_τ‖μ_j) ≤ (1 − ητ/2)^(j − 1)·KL(π*_τ‖π_k) for j ≥ 1 and small η; tested for η ≤ τ/(τ² + ½).
+    KL(π*_τ‖μ_j) ≤ (1 − ητ/2)^(j − 1)·KL(π*_τ‖π_k) for j ≥ 1 and small η; tested for η ≤ τ/(τ² + ½), which the
+    default step exceeds.
 
     ``exploitability``, ``gap`` and ``divergence`` have an entry a round; ``average`` is the mean over rounds. Other
     arguments and errors as in :func:`mirror_descent`.

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment import _games as shared
 from choicekit.alignment._lottery import equilibrium as lottery
-from choicekit.alignment._tabular import Floats, distribution_over, kl, preference_matrix
+from choicekit.alignment._tabular import Floats, distribution_over, divergence, preference_matrix
 from choicekit.kernels import games as kernels
 from choicekit.outcomes import NotConverged, Policy
 from choicekit.solvers import linear_program
@@ -78,7 +78,7 @@ def exploitability(
     if tau == 0:
         return np.asarray(np.maximum(top - 0.5, 0.0))
     level = top + tau * np.log(np.where(ground > 0, ground * np.exp((pay - top[..., None]) / tau), 0.0).sum(-1))
-    return np.asarray(np.maximum(level + tau * kl(played, ground) - 0.5, 0.0))
+    return np.asarray(np.maximum(level + tau * divergence(played, ground) - 0.5, 0.0))
 
 
 def equilibrium(preferences: ArrayLike) -> Equilibrium:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from choicekit.alignment._tabular import checked, distribution, kl
+from choicekit.alignment._tabular import checked, distribution, divergence, normalised
 from choicekit.kernels import gaps as kernels
 from choicekit.outcomes import Policy
 
@@ -128,7 +128,7 @@ def preference_collapse(
 ) -> Collapse:
     """The preference-collapse index of a policy against the population's choice shares.
 
-    ``policy[..., m]``, ``shares[..., m]`` (see :func:`~choicekit.alignment.policies.choice_shares`);
+    ``policy[..., m]``, ``shares[..., m]`` (see :func:`~choicekit.alignment.policies.choice_shares`), broadcast;
     ``context_weights`` weigh a leading axis (default equal).
 
     Source: Xiao et al. 2025, arXiv:2405.16455 (the phenomenon and the divergence from preference matching).
@@ -139,10 +139,9 @@ def preference_collapse(
     >>> round(found.divergence, 3), round(found.total_variation, 3), round(found.entropy_ratio, 3)
     (0.966, 0.383, 0.128)
     """
-    p, q = np.asarray(shares, np.float64), np.asarray(policy, np.float64)
-    distance = 0.5 * np.abs(p - q).sum(-1)
-    # KL(p‖uniform on m) = log m − entropy
-    entropies = [np.log(p.shape[-1]) - kl(each, np.full(p.shape[-1], 1 / p.shape[-1])) for each in (q, p)]
-    weigh = np.ones(p.shape[:-1]) if context_weights is None else np.asarray(context_weights, np.float64)
-    mean = [float(np.average(each, weights=weigh)) for each in (kl(p, q), distance, *entropies)]
+    p, q = np.broadcast_arrays(distribution("shares", shares), distribution("policy", policy))
+    weigh = normalised(context_weights, p[..., 0].size).reshape(p.shape[:-1])
+    entropies = [-np.where(each > 0, each * np.log(np.where(each > 0, each, 1)), 0).sum(-1) for each in (q, p)]
+    measures = (divergence(p, q), 0.5 * np.abs(p - q).sum(-1), *entropies)
+    mean = [float((weigh * np.where(weigh > 0, each, 0)).sum()) for each in measures]
     return Collapse(mean[0], mean[1], mean[2] / mean[3] if mean[3] > 0 else 1.0)

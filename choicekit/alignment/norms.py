@@ -23,8 +23,9 @@ class Norm:
 
     ``cost[m]`` or ``cost[x, m]`` (finite, any unit; negative costs are merits), ``limit`` in the same unit, and
     ``contexts[x]`` booleans, ``None`` for a universal norm, which covers all. The limit is met in each covered context
-    by itself, not on average over contexts. Every policy of this package takes ``norms=``: what it maximises, it
-    maximises among the policies that meet all of them, and no reward or weight of a group loosens one.
+    by itself, not on average over contexts. Policies that maximise something take ``norms=`` and maximise it among
+    the policies that meet all of them; any other policy is brought to the nearest that does by :func:`admissible`. No
+    reward or weight of a group loosens a norm.
 
     Raises ``ValueError`` for costs or limits that are not finite numbers and contexts that are not booleans.
 

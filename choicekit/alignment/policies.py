@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from choicekit.alignment._lottery import equilibrium
 from choicekit.alignment._norms import held
-from choicekit.alignment._tabular import Floats, average, checked, distribution, kl, normalised, tilt
+from choicekit.alignment._tabular import Floats, average, checked, distribution, divergence, normalised, tilt
 from choicekit.alignment.norms import Norm
 from choicekit.kernels import luce
 from choicekit.outcomes import NotConverged, Policy
@@ -41,7 +41,7 @@ def regularised_value(
     values, ground = checked(
         np.broadcast_to(values, np.broadcast_shapes(values.shape, chosen.shape)), reference, beta, 1
     )
-    found: Floats = np.einsum("...m,...m->...", chosen, values) - beta * kl(chosen, ground)
+    found: Floats = np.einsum("...m,...m->...", chosen, values) - beta * divergence(chosen, ground)
     return found
 
 

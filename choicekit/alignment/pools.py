@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from choicekit.alignment._tabular import Floats, average, normalised
+from choicekit.alignment.norms import Norm, admissible
 from choicekit.outcomes import Policy
 from choicekit.welfare import power_mean
 
 
-def linear_pool(policies: ArrayLike, weights: ArrayLike | None = None) -> Policy:
+def linear_pool(policies: ArrayLike, weights: ArrayLike | None = None, *, norms: Sequence[Norm] = ()) -> Policy:
     """The weighted mean of policies, Σ_g w_g·π_g: draw a group, answer as it would.
 
     It is the policy π of least Σ_g w_g·KL(π_g‖π), and keeps every answer that any group gives.
 
     ``policies[..., g, m]`` are probabilities, ``weights[g]`` (default equal) are made to sum to one. The policy's
     ``reference`` is uniform over the answers of a group with weight, its ``beta`` ``None``: a pool knows of no penalty.
-    Raises ``ValueError`` for policies that are not distributions.
+    With ``norms`` it is the policy that meets them closest to the pool, least KL(π‖pool), among the pool's own answers
+    (:func:`~choicekit.alignment.norms.admissible`, whose ``norm_prices`` come back); that is not the least of the sum
+    above among policies that meet them. Raises ``ValueError`` for policies that are not distributions,
+    :class:`~choicekit.alignment.norms.Infeasible` where no mixture of the pool's answers meets the norms.
 
     Source: Stone 1961 (doi:10.1214/aoms/1177704873).
 
@@ -26,10 +32,10 @@ def linear_pool(policies: ArrayLike, weights: ArrayLike | None = None) -> Policy
     """
     shares = _policies(policies)
     found = average(shares, weights)
-    return _pooled(found / found.sum(-1, keepdims=True), found > 0)
+    return _pooled(found / found.sum(-1, keepdims=True), found > 0, norms)
 
 
-def logarithmic_pool(policies: ArrayLike, weights: ArrayLike | None = None) -> Policy:
+def logarithmic_pool(policies: ArrayLike, weights: ArrayLike | None = None, *, norms: Sequence[Norm] = ()) -> Policy:
     """The weighted geometric mean of policies, Π_g π_g^w_g made to sum to one: every group has a veto.
 
     It is the policy π of least Σ_g w_g·KL(π‖π_g). Where each π_g ∝ ρ·e^{r_g/β}, it is ρ·e^{Σw_g·r_g/β}/Z, the policy of
@@ -39,7 +45,9 @@ def logarithmic_pool(policies: ArrayLike, weights: ArrayLike | None = None) -> P
     of their supports. Where that is empty there is no pool, and ``ValueError`` names the first such context.
 
     ``policies[..., g, m]`` are probabilities, ``weights[g]`` (default equal) are made to sum to one; a group of weight
-    0 has no veto. ``reference`` is uniform over the intersection, ``beta`` ``None``.
+    0 has no veto. ``reference`` is uniform over the intersection, ``beta`` ``None``. With ``norms`` it is the policy
+    that meets them closest to the pool, as in :func:`linear_pool`. As Σ_g w_g·KL(π‖π_g) is KL(π‖pool) and a constant,
+    here alone that is also the least of the sum among the policies that meet them.
 
     Source: Genest and Zidek 1986 (doi:10.1214/ss/1177013825), a survey.
 
@@ -56,10 +64,12 @@ def logarithmic_pool(policies: ArrayLike, weights: ArrayLike | None = None) -> P
     _meeting(np.isfinite(logs), "logarithmic_pool")
     logs -= logs.max(-1, keepdims=True)
     found = np.exp(logs)
-    return _pooled(found / found.sum(-1, keepdims=True), np.isfinite(logs))
+    return _pooled(found / found.sum(-1, keepdims=True), np.isfinite(logs), norms)
 
 
-def power_pool(policies: ArrayLike, exponent: float, weights: ArrayLike | None = None) -> Policy:
+def power_pool(
+    policies: ArrayLike, exponent: float, weights: ArrayLike | None = None, *, norms: Sequence[Norm] = ()
+) -> Policy:
     """The power mean of policies, (Σ_g w_g·π_g^p)^(1/p) made to sum to one: between veto and anybody's favourite.
 
     p = 1 is :func:`linear_pool`, p = 0 (the limit) :func:`logarithmic_pool`, −∞ and ∞ are the least and the largest of
@@ -68,8 +78,9 @@ def power_pool(policies: ArrayLike, exponent: float, weights: ArrayLike | None =
 
     **Zeros.** For p ≤ 0 a 0 of any group with weight is a veto, as in the logarithmic pool; for p > 0 it is not.
 
-    ``policies[..., g, m]``, ``weights[g]`` and the result are as in :func:`logarithmic_pool`. Raises ``ValueError`` for
-    policies that are not distributions, an exponent that is NaN, and for p ≤ 0 where nothing is left.
+    ``policies[..., g, m]``, ``weights[g]`` and the result are as in :func:`logarithmic_pool`. With ``norms`` it is the
+    policy that meets them closest to the pool, and no optimum of anything else. Raises ``ValueError`` for policies
+    that are not distributions, an exponent that is NaN, and for p ≤ 0 where nothing is left.
 
     Source: Park et al. 2024, arXiv:2405.00254 (the family, as quoted).
 
@@ -79,11 +90,11 @@ def power_pool(policies: ArrayLike, exponent: float, weights: ArrayLike | None =
     if np.isnan(exponent):
         raise ValueError("power_pool: exponent: needed a number, infinity included, got nan")
     if exponent == 0:
-        return logarithmic_pool(policies, weights)
+        return logarithmic_pool(policies, weights, norms=norms)
     shares = _policies(policies)
     found = power_mean(shares, exponent, weights=normalised(weights, shares.shape[-2]))
     _meeting(found > 0, "power_pool")
-    return _pooled(found / found.sum(-1, keepdims=True), found > 0)
+    return _pooled(found / found.sum(-1, keepdims=True), found > 0, norms)
 
 
 def _policies(policies: ArrayLike) -> Floats:
@@ -114,5 +125,10 @@ def _meeting(there: np.ndarray, name: str) -> None:
         )
 
 
-def _pooled(found: Floats, there: np.ndarray) -> Policy:
-    return Policy(found, there / there.sum(-1, keepdims=True))
+def _pooled(found: Floats, there: np.ndarray, norms: Sequence[Norm]) -> Policy:
+    """The pool, or the closest policy to it that meets norms."""
+    reference = there / there.sum(-1, keepdims=True)
+    if not norms:
+        return Policy(found, reference)
+    closest = admissible(found, norms)
+    return Policy(closest.probabilities, reference, norm_prices=closest.norm_prices)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from choicekit.alignment._tabular import Floats, distribution, preference_matrix
+from choicekit.alignment.norms import Norm, admissible
 from choicekit.outcomes import TIE_TOLERANCE, Policy
 
 
@@ -30,7 +33,7 @@ def feasible_shares(preferences: ArrayLike) -> Floats:
     return least
 
 
-def population_proportional_policy(preferences: ArrayLike, beta: float = 0.0) -> Policy:
+def population_proportional_policy(preferences: ArrayLike, beta: float = 0.0, *, norms: Sequence[Norm] = ()) -> Policy:
     """Each alternative in proportion to the largest share of the population that may have it first.
 
     π(a) ∝ u(a)·exp(β·u(a)) with u the :func:`feasible_shares`. β = 0 is proportional: with Σu = s every alternative
@@ -42,6 +45,11 @@ def population_proportional_policy(preferences: ArrayLike, beta: float = 0.0) ->
     ``reference`` is uniform and its ``beta`` ``None``. ``preferences[..., m, m]`` is as in :func:`feasible_shares`, a
     leading axis holds contexts. Raises ``ValueError`` for other matrices, for a negative β, and where all u are 0
     (every alternative is beaten unanimously by some other).
+
+    With ``norms`` it is the policy closest to this one, in KL(π‖this one), among those on its support that meet them
+    (:func:`~choicekit.alignment.norms.admissible`; ``norm_prices`` come back, in nats). The part that β = 0 guarantees
+    is then lost, and with it every other claim above. Raises :class:`~choicekit.alignment.norms.Infeasible` where no
+    policy on its support meets the norms.
 
     Source: Kim, Zhang, Ozdaglar and Parrilo 2025 (arXiv:2506.05619; as quoted).
 
@@ -71,7 +79,11 @@ def population_proportional_policy(preferences: ArrayLike, beta: float = 0.0) ->
     else:
         scores = shares * np.exp(beta * (shares - most))
     size = shares.shape[-1]
-    return Policy(scores / scores.sum(-1, keepdims=True), np.full(shares.shape, 1 / size))
+    found, reference = scores / scores.sum(-1, keepdims=True), np.full(shares.shape, 1 / size)
+    if not norms:
+        return Policy(found, reference)
+    closest = admissible(found, norms)
+    return Policy(closest.probabilities, reference, norm_prices=closest.norm_prices)
 
 
 def proportionality_level(policy: Policy | ArrayLike, shares: ArrayLike) -> Floats:

@@ -16,9 +16,10 @@ Scale = Literal["nominal", "ordinal", "interval"]
 class Reliability:
     """Krippendorff's alpha = 1 − ``observed``/``expected`` disagreement, with a percentile interval at ``level``.
 
-    1 where all raters of every item agree, 0 where they agree as strangers would, below 0 where they disagree in a
-    pattern. ``items`` are those with two ratings or more; ``ratings`` their ratings. The interval is from resampling
-    items; NaN where no replicates were asked for. ``alpha`` is NaN where all ratings are the same.
+    1 where all raters of every context agree, 0 where they agree as strangers would, below 0 where they disagree in a
+    pattern. ``contexts`` is the number of those with two ratings or more, ``ratings`` that of their ratings. The
+    interval is from resampling contexts; NaN where no replicates were asked for. ``alpha`` is NaN where all ratings are
+    the same.
 
     >>> Reliability(0.75, 0.1, 0.4, (0.5, 0.9), 0.95, 10, 30).alpha
     0.75
@@ -29,7 +30,7 @@ class Reliability:
     expected: float
     interval: tuple[float, float]
     level: float
-    items: int
+    contexts: int
     ratings: int
 
 
@@ -43,36 +44,35 @@ def krippendorff_alpha(
 ) -> Reliability:
     """Agreement of raters beyond chance, for any number of raters, with ratings missing.
 
-    ``ratings[v, i]`` is voter v's rating of item i, NaN where there is none. Ratings of the same item disagree by
-    δ(a, b) = 1 for a ≠ b on a ``"nominal"`` scale, (a − b)² on an ``"interval"`` one; on an ``"ordinal"`` one by the
-    squared number of ratings between them, those at a and at b counting half. Observed disagreement is the mean δ of
-    pairs of one item, each item weighing as many ratings as it has; expected is that of pairs of any two ratings.
+    ``ratings[v, x]`` is voter v's rating of context x, such as an answer, NaN where there is none. Ratings of the same
+    context disagree by δ(a, b) = 1 for a ≠ b on a ``"nominal"`` scale, (a − b)² on an ``"interval"`` one; on an
+    ``"ordinal"`` one by the squared number of ratings between them, those at a and at b counting half. Observed
+    disagreement is the mean δ of pairs of one context, each weighing as many ratings as it has; expected is that of
+    pairs of any two ratings.
     α = 1 − observed/expected.
 
     Alpha treats raters as exchangeable: low alpha says that they are not copies of one judge, and not whether the
     difference is noise or values; :func:`~choicekit.models.disagreement` needs repeated answers to tell these apart.
 
-    Raises ``ValueError`` for a table that is not two-dimensional, infinite ratings, and no item with two ratings.
+    Raises ``ValueError`` for a table that is not two-dimensional, infinite ratings, and no context with two ratings.
 
     Source: Krippendorff 2004, Content Analysis (chapter 11); Hayes and Krippendorff 2007
     (doi:10.1080/19312450709336664).
 
     >>> found = krippendorff_alpha([[0, 1, 1, 0], [0, 1, 0, np.nan]], replicates=0)
-    >>> found.alpha, found.items                         # 1 pair of 3 differs; 9 of the 15 pairs among 3 and 3 would
+    >>> found.alpha, found.contexts                         # 1 pair of 3 differs; 9 of the 15 pairs among 3 and 3 would
     (0.4444444444444444, 3)
     """
     table = np.array(ratings, np.float64)
     if table.ndim != 2 or np.isinf(table).any():
-        raise ValueError(f"ratings: needed finite numbers [voter, item], NaN where missing, got shape {table.shape}")
+        raise ValueError(f"ratings: needed finite numbers [voter, context], NaN where missing, got shape {table.shape}")
     if scale not in ("nominal", "ordinal", "interval"):
         raise ValueError(f"scale: needed 'nominal', 'ordinal' or 'interval', got {scale!r}")
     if not 0 < level < 1 or replicates < 0:
         raise ValueError(f"needed a level between 0 and 1 and replicates of at least 0, got {level!r}, {replicates!r}")
     kept = (~np.isnan(table)).sum(0) >= 2
     if not kept.any():
-        raise ValueError(
-            "ratings: needed an item with two ratings or more, got none; alpha compares ratings of one item"
-        )
+        raise ValueError("ratings: needed a context with two ratings or more, got none; alpha compares these")
     values = np.unique(table[:, kept][~np.isnan(table[:, kept])])
     counts = np.stack([(table[:, kept] == value).sum(0) for value in values], axis=1).astype(np.float64)
     observed, expected = _disagreements(counts[None], values, scale)
@@ -96,15 +96,15 @@ def _alpha(observed: float, expected: float) -> float:
 
 
 def _disagreements(counts: Floats, values: Floats, scale: Scale, times: Floats | None = None) -> tuple[float, float]:
-    """Observed and expected disagreement of items with ``counts[i, k]`` ratings of each value, taken ``times`` over."""
+    """Observed and expected disagreement; ``counts[x, k]`` ratings of each value, contexts taken ``times`` over."""
     table = counts.reshape(-1, len(values))
     often = np.ones(len(table)) if times is None else times
     sizes = table.sum(1)
     totals = often @ table
     number = totals.sum()
     apart = _apart(values, totals, scale)
-    # Σ_pairs δ of an item is counts·δ·counts: δ(a, a) = 0
-    own = np.einsum("ik,kl,il->i", table, apart, table)
+    # Σ_pairs δ of a context is counts·δ·counts: δ(a, a) = 0
+    own = np.einsum("xk,kl,xl->x", table, apart, table)
     observed = float(often @ (own / (sizes - 1)) / number)
     return observed, float(totals @ apart @ totals / (number * (number - 1)))
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicekit.alignment._tabular import positive
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -158,8 +160,12 @@ def _samples(
     for name, each in (("rewards", given), ("log_policy", logs[0]), ("log_reference", logs[1])):
         if not np.isfinite(each).all():
             raise ValueError(f"gap_from_samples: {name} must be finite, got {each[~np.isfinite(each)][0]}")
-    if not (np.isfinite(beta) and beta > 0):
-        raise ValueError(f"beta: needed a positive number, the weight of the KL penalty, got {beta!r}")
+    if all(each.min() > 0 and each.max() <= 1 for each in logs):
+        raise ValueError(
+            "gap_from_samples: needed log-probabilities, which are at most 0, but log_policy and log_reference are all "
+            "between 0 and 1, as probabilities are; take their logarithms"
+        )
+    positive("beta", beta)
     if not needed > 1:
         raise ValueError(f"gap_from_samples: min_effective must be more than 1, got {needed!r}")
     return given, logs[0], logs[1]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit.alignment import _games as shared
-from choicekit.alignment._tabular import Floats, distribution_over, kl, normalised, preference_matrix
+from choicekit.alignment._tabular import Floats, distribution_over, divergence, normalised, preference_matrix
 from choicekit.kernels import games as kernels
 from choicekit.outcomes import NotConverged, Policy
 
@@ -144,7 +144,7 @@ def deviation_gains(
     if tau == 0:
         return np.asarray(np.maximum(top - own, 0.0))
     spread = np.where(ground > 0, ground * np.exp((pay - top[..., None]) / tau), 0.0).sum(-1)
-    return np.asarray(np.maximum(top + tau * np.log(spread) - own + tau * kl(played, ground), 0.0))
+    return np.asarray(np.maximum(top + tau * np.log(spread) - own + tau * divergence(played, ground), 0.0))
 
 
 def _meetings(groups: int, weights: ArrayLike | None) -> tuple[Floats, Floats]:

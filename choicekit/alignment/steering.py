@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from choicekit.alignment._norms import held, laid
 from choicekit.alignment._shares import rank_correlation
-from choicekit.alignment._tabular import Floats, checked, kl, normalised, tilt
+from choicekit.alignment._tabular import Floats, checked, divergence, normalised
+from choicekit.alignment.norms import Norm
 from choicekit.profiles._columns import frozen
 
 _MOST = 5_000_000  # rows of a grid
@@ -36,12 +39,15 @@ class TradeoffSteerability:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """The policies π_w ∝ ρ·exp(Σ_g w_g·r_g/β), one for each row of weights.
+    """The policies π_w ∝ ρ·exp(Σ_g w_g·r_g/β), held to norms if there are any, one for each row of weights.
 
     ``weights[k, g]`` sum to one in each row; ``policies[k, ..., m]``. ``values[k, g]`` are the mean rewards
     V_g = E[r_g], ``divergences[k]`` are KL(π_w‖ρ) in nats, both averaged over contexts. ``jacobians[k, g, h]`` =
     ∂V_g/∂w_h = E_x Cov_π(r_g, r_h)/β, the derivative in w_h with the other weights fixed (so the sum leaves 1): a
-    symmetric positive semidefinite matrix, in rewards per unit of weight.
+    symmetric positive semidefinite matrix, in rewards per unit of weight. Under norms the covariance is that of what
+    is left of the rewards after regression, in each context under π, on the costs of the norms that have a price there;
+    at the weights where a norm begins to bind, where only derivatives to one side exist, it is that of one side.
+    ``norm_prices[k, ..., n]`` are the norms' prices, as of a :class:`~choicekit.outcomes.Policy`; ``None`` without.
 
     >>> family = steerable_family([[1, 0], [0, 1]], [[0.5, 0.5]], beta=1.0)
     >>> family.policies.tolist(), family.jacobians.round(6).tolist()
@@ -54,6 +60,7 @@ class Family:
     divergences: Floats
     jacobians: Floats
     beta: float
+    norm_prices: Floats | None = None
 
     @property
     def regularised(self) -> Floats:
@@ -100,16 +107,19 @@ def steerable_family(
     beta: float = 1.0,
     *,
     context_weights: ArrayLike | None = None,
+    norms: Sequence[Norm] = (),
 ) -> Family:
     """The optimal policy for each of several weightings of the groups' rewards, with what turning the weights changes.
 
     π_w maximises Σ_g w_g·⟨π, r_g⟩ − β·KL(π‖ρ), so that the family traces the front of the groups' regularised values;
-    over lotteries that front is concave, and weights reach all of it.
+    over lotteries that front is concave, and weights reach all of it. With ``norms`` each member is the best among the
+    policies that meet them, and the front is theirs.
 
     ``rewards[..., g, m]``; ``weights[k, g]`` ≥ 0, each row made to sum to one (see :func:`simplex_grid`);
     ``reference[..., m]`` (default: uniform); ``beta`` > 0 in the units of the rewards; ``context_weights`` (default
-    equal) one for each context, in the order of the leading axes. Holds k policies for each context in memory. Raises
-    ``ValueError`` for other shapes or values.
+    equal) one for each context, in the order of the leading axes; ``norms`` as in
+    :class:`~choicekit.alignment.norms.Norm`. Holds k policies for each context in memory. Raises ``ValueError`` for
+    other shapes or values, :class:`~choicekit.alignment.norms.Infeasible` where no policy meets the norms.
 
     Source: the closed form of Rafailov et al. 2023, arXiv:2305.18290, for a weighted sum of rewards; the derivative is
     that of an exponential family.
@@ -125,23 +135,44 @@ def steerable_family(
         raise ValueError(f"weights: needed rows [k, {groups}], got shape {wheel.shape}")
     wheel = np.array([normalised(row, groups) for row in wheel]).reshape(-1, groups)
     flat = values.reshape(-1, groups, size)
-    grounds = np.broadcast_to(ground, (*values.shape[:-2], size)).reshape(-1, size)
+    grounds = ground.reshape(-1, size)
     contexts = normalised(context_weights, len(flat))
     # what the reference rules out has no probability and no say
     flat = np.where(grounds[:, None] > 0, flat, 0.0)
+    with np.errstate(divide="ignore"):
+        logs = np.log(grounds)
+    slacks = laid(norms, ground).slacks
     policies = np.empty((len(wheel), len(flat), size))
+    costs = np.zeros((len(wheel), len(flat), len(norms)))
     means, divergences = np.empty((len(wheel), groups)), np.empty(len(wheel))
     jacobians = np.empty((len(wheel), groups, groups))
     for k, row in enumerate(wheel):
-        policies[k] = tilt(np.einsum("g,xgm->xm", row, flat), grounds, beta)
+        logits = logs + np.einsum("g,xgm->xm", row, flat) / beta
+        found, prices = held(logits.reshape(ground.shape), ground, norms, beta)
+        policies[k] = found.reshape(-1, size)
         here = np.einsum("xm,xgm->xg", policies[k], flat)
-        means[k], divergences[k] = contexts @ here, contexts @ kl(policies[k], grounds)
-        spread = (flat - here[..., None]) * np.sqrt(contexts[:, None] * policies[k])[:, None]
+        means[k], divergences[k] = contexts @ here, contexts @ divergence(policies[k], grounds)
+        spread = (flat - here[..., None]) * np.sqrt(policies[k])[:, None]
+        if prices is not None:
+            costs[k] = prices.reshape(-1, len(norms))
+            spread = _unexplained(spread, policies[k], slacks, costs[k] > 0)
+        spread *= np.sqrt(contexts)[:, None, None]
         jacobians[k] = np.tensordot(spread, spread, ((0, 2), (0, 2))) / beta
-    shaped = policies.reshape(-1, *values.shape[:-2], size)
+    leading = (len(wheel), *values.shape[:-2])
     return Family(
-        frozen(wheel), frozen(shaped), frozen(means), frozen(divergences), frozen(jacobians), float(beta)
+        frozen(wheel), frozen(policies.reshape(*leading, size)), frozen(means), frozen(divergences), frozen(jacobians),
+        float(beta), frozen(costs.reshape(*leading, len(norms))) if norms else None,
     )  # fmt: skip
+
+
+def _unexplained(spread: Floats, policy: Floats, slacks: Floats, tight: NDArray[np.bool_]) -> Floats:
+    """What regression on the costs of tight norms ``tight[x, n]`` leaves of centred rewards, both times √π."""
+    at = np.einsum("xm,xnm->xn", policy, np.broadcast_to(slacks, (len(policy), *slacks.shape[1:])))
+    rows = np.where(tight[..., None], (slacks - at[..., None]) * np.sqrt(policy)[:, None], 0.0)
+    sizes = np.linalg.norm(rows, axis=-1, keepdims=True)
+    rows = np.where(sizes > 1e-12, rows / np.where(sizes > 0, sizes, 1.0), 0.0)
+    found: Floats = spread - spread @ np.linalg.pinv(rows, 1e-9) @ rows
+    return found
 
 
 def tradeoff_steerability(weights: ArrayLike, values: ArrayLike) -> TradeoffSteerability:
