@@ -16,6 +16,7 @@ from choicekit.alignment.bounds import (
     reward_distance_bound,
 )
 from choicekit.alignment.gaps import gap
+from choicekit.alignment.hidden_context import population_rewards
 from choicekit.alignment.policies import rlhf_policy
 
 Array = np.ndarray
@@ -81,6 +82,36 @@ def test_the_distance_of_rewards_bounds_the_gap_for_any_pool() -> None:
         assert missed * (1 + 1e-6) + 1e-13 >= bound
         tight += bound > missed / 10
     assert tight > 50
+
+
+def test_the_quadratic_form_holds_where_the_pool_fits_on_more_alternatives() -> None:
+    """Features that span everything, so that a pooled reward with the population's win chances exists for BT mixtures
+    near enough to one; it is fitted, and draws on which it misses the chances by more than 1e-3 are not counted."""
+    rng = np.random.default_rng(8)
+    counted = 0
+    for _ in range(300):
+        size, groups = int(rng.integers(3, 6)), int(rng.integers(2, 4))
+        shares = rng.dirichlet(np.ones(groups))
+        own = rng.normal(size=size) + rng.normal(size=(groups, size)) * 10.0 ** rng.uniform(-3, -1)
+        own -= own.mean(1, keepdims=True)
+        chances = sigmoid(own[..., :, None] - own[..., None, :])
+        mixed = np.einsum("g,gab->ab", shares, chances)
+        pooled = population_rewards(mixed)
+        if np.abs(sigmoid(pooled[:, None] - pooled) - mixed).max() > 1e-3:
+            continue
+        counted += 1
+        beta = float(np.exp(rng.normal()))
+        # rewards up to a constant: orthonormal features of the mean-zero space
+        basis = np.linalg.svd(np.eye(size) - 1 / size)[0][:, : size - 1]
+        upper = np.triu_indices(size, 1)
+        found = group_diversity(chances[:, upper[0], upper[1]])
+        u = found.outlier
+        least = least_curvature(basis.T @ own[u], basis.T @ pooled, basis, beta=beta)
+        length = float(np.linalg.norm(basis, axis=1).max())
+        bound = maxmin_bound(found.margin, shares[u], size=length, beta=beta, curvature=least)
+        lost = gap(own[u][None], rlhf_policy(pooled, beta=beta), beta=beta).gaps[0]
+        assert lost >= bound * (1 - 1e-9) - 1e-12
+    assert counted > 200
 
 
 def test_the_curvature_is_no_more_than_that_anywhere_between() -> None:

@@ -203,7 +203,7 @@ def test_prices_are_exchange_rates(seed: int, groups: int, norms: int) -> None:
 
 def test_prices_where_a_weight_is_zero() -> None:
     prices = steerable_family(np.eye(3), [[0, 0.5, 0.5], [0, 0, 1]]).prices
-    np.testing.assert_array_equal(prices[0], [[np.nan, np.inf, np.inf], [0, 1, 1], [0, 1, 1]])
+    np.testing.assert_array_equal(prices[0], [[1.0, np.inf, np.inf], [0, 1, 1], [0, 1, 1]])
     assert np.isnan(prices[1, 0, 1])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -222,8 +222,12 @@ def gap_from_fit(
 def _problem(fits: GroupFits | Mapping[Label, Fit] | Sequence[Fit], beta: float) -> _Problem:
     if isinstance(fits, GroupFits):
         return _Problem(fits, fits.groups, fits.fits, beta)
-    names = tuple(fits) if isinstance(fits, Mapping) else tuple(range(len(fits)))
-    each = tuple(fits.values()) if isinstance(fits, Mapping) else tuple(fits)
+    each: tuple[Any, ...] = tuple(fits.values()) if isinstance(fits, Mapping) else tuple(cast(Iterable[Any], fits))
+    names = tuple(fits) if isinstance(fits, Mapping) else tuple(range(len(each)))
+    if not all(isinstance(fit, Fit) for fit in each):
+        raise TypeError(
+            "gap_from_fit: needed GroupFits, or a fit of each group as of models.bradley_terry, in a list or by group"
+        )
     if not each:
         raise ValueError("gap_from_fit: needed a fit of at least one group, got none")
     if any(fit.alternatives != each[0].alternatives for fit in each):

@@ -66,10 +66,10 @@ class Norm:
         return f"Norm({self.name!r}, limit={self.limit:g}, {int(self.contexts.sum())} of {self.contexts.size} contexts)"
 
 
-def forbid(name: str, responses: ArrayLike, contexts: ArrayLike | None = None) -> Norm:
+def forbid(name: str, alternatives: ArrayLike, contexts: ArrayLike | None = None) -> Norm:
     """The norm that some alternatives are never answered: cost 1 for each of them, limit 0.
 
-    ``responses[m]`` or ``responses[x, m]`` are booleans, true for what is forbidden; ``contexts[x]`` as in
+    ``alternatives[m]`` or ``alternatives[x, m]`` are booleans, true for what is forbidden; ``contexts[x]`` as in
     :class:`Norm`. For rewards whose population is not counted over alternatives (all policies but the Borda policy,
     which still counts wins against forbidden ones) this is the same as taking them out of the reference.
 
@@ -77,7 +77,7 @@ def forbid(name: str, responses: ArrayLike, contexts: ArrayLike | None = None) -
     >>> norm.cost.tolist(), norm.limit
     ([0.0, 1.0, 0.0], 0.0)
     """
-    chosen = np.asarray(responses)
+    chosen = np.asarray(alternatives)
     if chosen.dtype != np.bool_:
         raise ValueError(
             f"norm {name!r}: needed booleans, true for each forbidden alternative, got {chosen.dtype}; from positions: "

@@ -81,13 +81,15 @@ class Family:
         regularised values F it is the slope −dF_g/dF_h of the family itself, since Σ_g w_g·dF_g = 0 along it. Among
         the mean rewards V it is −dV_g/dV_h between policies of the same divergence, since Σ_g w_g·dV_g = β·dKL. Along
         the family itself, where the divergence changes too, V has another slope. Infinite where w_g = 0 < w_h; NaN
-        where both are 0.
+        between two objectives without weight.
 
         >>> steerable_family([[1, 0], [0, 1]], [[0.2, 0.8]]).prices[0].tolist()
         [[1.0, 4.0], [0.25, 1.0]]
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             found: Floats = self.weights[:, None, :] / self.weights[:, :, None]
+        own = np.arange(self.weights.shape[1])
+        found[:, own, own] = 1.0
         return found
 
     def steerability(self) -> TradeoffSteerability:
