@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from choicekit import graphs
-from choicekit.alignment._tabular import Floats, checked, preference_matrix, tilt
+from choicekit.alignment._tabular import Floats, checked, positive, preference_matrix, tilt
 from choicekit.kernels import luce
 from choicekit.models.luce import Pairs, win_components
 from choicekit.outcomes import NotConverged, Policy, no_finite_estimate
@@ -182,8 +182,7 @@ def _log_ratios(
         )
     if not all(np.isfinite(each).all() for each in given):
         raise ValueError("log-probabilities: needed finite numbers; an answer of probability 0 has no finite loss")
-    if not (np.isfinite(beta) and beta > 0):
-        raise ValueError(f"beta: needed a positive number, the weight of the KL penalty, got {beta!r}")
+    positive("beta", beta)
     ratios: Floats = (given[0] - given[1]) - (given[2] - given[3])
     return ratios
 

@@ -10,21 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicekit.kernels._jit import jit, jit_sums
+from choicekit.kernels._jit import jit
+from choicekit.kernels.interior import times
 from choicekit.kernels.lotteries import exchange, leaving
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@jit_sums
-def against(game: Any, policy: Any, out: Any) -> None:
-    """Into ``out`` what each alternative gets against a policy."""
-    for a in range(len(out)):
-        total = 0.0
-        for b in range(len(policy)):
-            total += game[a, b] * policy[b]
-        out[a] = total
 
 
 @jit
@@ -109,7 +100,7 @@ def learn(
         for t in range(len(rates) + 1):
             if t % every == 0:
                 mark = t // every
-                against(games[b], policy, pay)
+                times(games[b], policy, pay)
                 exploits[mark, b] = max(best_value(pay, anchors[b], 0.0) - 0.5, 0.0)
                 gaps[mark, b] = exploits[mark, b]
                 if tau > 0:
@@ -128,11 +119,11 @@ def learn(
             if look == 1:
                 normalise(base, other)
             elif look == 2:
-                against(games[b], policy, pay)
+                times(games[b], policy, pay)
                 for a in range(size):
                     half[a] = base[a] + rates[t] * pay[a]
                 normalise(half, other)
-            against(games[b], other, pay)
+            times(games[b], other, pay)
             for a in range(size):
                 logs[a] = base[a] + rates[t] * pay[a]
             normalise(logs, policy)
@@ -191,7 +182,7 @@ def pays(games: Any, shares: Floats, policies: Floats, out: Floats) -> None:
         for h in range(groups):
             for a in range(size):
                 mixed[a] += shares[g, h] * policies[h, a]
-        against(games[g], mixed, out[g])
+        times(games[g], mixed, out[g])
 
 
 @jit
